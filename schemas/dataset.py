@@ -1,0 +1,160 @@
+"""A data set's layout: which example lies in which shard, what a shard reports, the manifest.
+
+Shard boundaries come from the recipe alone (target bytes), never from workers. A data set is
+complete when its `manifest.json` exists, and only then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from schemas.canonical import digest
+from schemas.errors import DatasetError
+from schemas.recipe import SPLITS, Recipe
+from schemas.units import seconds_to_samples
+
+MANIFEST_NAME = "manifest.json"
+MANIFEST_VERSION = 1
+_RECORD_OVERHEAD_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ShardSpec:
+    """The examples [start, stop) of a split that make up one shard."""
+
+    split: str
+    shard_index: int
+    num_shards: int
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """Path inside the data set: `train/train-00000-of-00012.tfrecord`."""
+        return (
+            f"{self.split}/{self.split}-{self.shard_index:05d}-of-{self.num_shards:05d}.tfrecord"
+        )
+
+
+def plan_shards(recipe: Recipe) -> tuple[ShardSpec, ...]:
+    """Divide each split into shards of about `dataset.shard_bytes`, sizes differing by at most 1.
+
+    The size of an example is taken as its PCM bytes plus a fixed allowance, whatever the encoding.
+    """
+    samples = seconds_to_samples(recipe.scene.duration_s, recipe.sample_rate_hz)
+    per_shard = max(1, recipe.dataset.shard_bytes // (2 * samples + _RECORD_OVERHEAD_BYTES))
+    specs = []
+    for split in SPLITS:
+        total = getattr(recipe.dataset.num_examples, split)
+        num_shards = -(-total // per_shard)
+        for i in range(num_shards):
+            start, stop = i * total // num_shards, (i + 1) * total // num_shards
+            specs.append(ShardSpec(split, i, num_shards, start, stop))
+    return tuple(specs)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """What became of one shard; the only thing that travels between workers."""
+
+    name: str
+    split: str
+    shard_index: int
+    status: Literal["done", "failed"]
+    num_examples: int = 0
+    num_bytes: int = 0
+    crc32c: str = ""
+    num_samples: int = 0
+    events_by_kind: Mapping[str, int] = field(default_factory=dict)
+    events_by_label: Mapping[str, int] = field(default_factory=dict)
+    reused: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEntry:
+    """A shard as the manifest lists it. `crc32c` is of the whole file, eight hex digits."""
+
+    name: str
+    split: str
+    num_examples: int
+    num_bytes: int
+    crc32c: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`manifest.json`. All but `run` is a pure function of recipe and bank.
+
+    Attributes:
+        recipe_digest: content digest, also in every record.
+        content: what that digest covers.
+        name, labels, sample_rate_hz, example_samples: what a trainer needs.
+        shards: in order of split and index.
+        events_by_kind, events_by_label, num_samples: totals per split.
+        material: clips, groups and licences by role and split; rejected files with reasons.
+        software: versions that made the bytes.
+        run: when and how it was made; the only part that may differ between equal data sets.
+    """
+
+    recipe_digest: str
+    content: Mapping[str, Any]
+    name: str
+    labels: tuple[str, ...]
+    sample_rate_hz: int
+    example_samples: int
+    encoding: str
+    shards: tuple[ShardEntry, ...]
+    num_samples: Mapping[str, int]
+    events_by_kind: Mapping[str, Mapping[str, int]]
+    events_by_label: Mapping[str, Mapping[str, int]]
+    material: Mapping[str, Any]
+    software: Mapping[str, str]
+    run: Mapping[str, Any]
+    version: int = MANIFEST_VERSION
+
+    def num_examples(self, split: str) -> int:
+        """Return the number of examples of `split`."""
+        return sum(shard.num_examples for shard in self.shards if shard.split == split)
+
+    def shard_names(self, split: str) -> tuple[str, ...]:
+        """Return the paths, relative to the data set, of the shards of `split`."""
+        return tuple(shard.name for shard in self.shards if shard.split == split)
+
+    def identity(self) -> str:
+        """Return the SHA-256 of everything but `run`: equal for equal data sets."""
+        value = asdict(self)
+        del value["run"]
+        return digest(value)
+
+    def to_json(self) -> str:
+        """Return the manifest as indented JSON with sorted keys."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str) -> Manifest:
+        """Parse a manifest.
+
+        Args:
+            text: contents of the file.
+            where: its path, for messages.
+
+        Raises:
+            DatasetError: not JSON, fields missing or of another version.
+        """
+        try:
+            value = json.loads(text)
+            if value["version"] != MANIFEST_VERSION:
+                raise ValueError(f"version {value['version']!r} is not known")
+            value["labels"] = tuple(value["labels"])
+            value["shards"] = tuple(ShardEntry(**entry) for entry in value["shards"])
+            return cls(**value)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{where} is not a manifest that this release can read ({error})",
+                expected=f"a data set manifest of version {MANIFEST_VERSION}",
+                fix="make the data set again with `wakebeam synth --overwrite`",
+            ) from error

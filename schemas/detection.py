@@ -1,0 +1,48 @@
+"""Detections and reference events, the two sides of every judgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A detector fired: `time_s` is when, `score` the event's peak in [0, 1]."""
+
+    time_s: float
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceEvent:
+    """What was really there: [onset_s, offset_s) with its class; used for matching only."""
+
+    onset_s: float
+    offset_s: float
+    label: str
+    kind: str = "keyword"
+    snr_db: float = float("nan")
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRecording:
+    """A recording with its reference events and the detector's outputs, ready to judge.
+
+    Attributes:
+        name: example id or file name.
+        duration_s: length of the audio judged.
+        times_s: for output step j, when it is known (end of the audio that it has seen).
+        scores: (num_steps, num_labels) float32 in [0, 1].
+        events: everything placed in it, keywords and others, sorted by onset.
+    """
+
+    name: str
+    duration_s: float
+    times_s: npt.NDArray[np.float64] = field(repr=False)
+    scores: npt.NDArray[np.float32] = field(repr=False)
+    events: tuple[ReferenceEvent, ...] = ()
