@@ -1,0 +1,1 @@
+"""The Beam jobs: fan-out, shards, manifest. The only place that imports Beam."""

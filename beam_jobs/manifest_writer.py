@@ -1,0 +1,93 @@
+"""From shard reports to `manifest.json`, the file that closes a data set."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from beam_jobs import files
+from beam_jobs.output_state import FAILURES_NAME
+from pipeline.splits import split_clips
+from schemas.clips import Clip, Reject
+from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry, ShardReport
+from schemas.recipe import SPLITS, Recipe
+from schemas.scene import SceneSpec
+
+_SOFTWARE = ("wakebeam", "numpy", "scipy", "soundfile", "soxr", "protobuf", "apache-beam")
+
+
+def build_manifest(
+    reports: Sequence[ShardReport],
+    *,
+    recipe: Recipe,
+    bank_digest: str,
+    clips: Sequence[Clip],
+    rejects: Sequence[Reject],
+    run: Mapping[str, Any],
+) -> Manifest:
+    """Summarise a finished job; everything but `run` depends on recipe and bank alone."""
+    ordered = sorted(reports, key=lambda r: (SPLITS.index(r.split), r.shard_index))
+    spec = SceneSpec.of(recipe)
+    return Manifest(
+        recipe_digest=recipe.content_digest(bank_digest),
+        content=recipe.content(bank_digest),
+        name=recipe.name,
+        labels=recipe.labels,
+        sample_rate_hz=spec.sample_rate_hz,
+        example_samples=spec.num_samples,
+        encoding=recipe.dataset.encoding,
+        shards=tuple(
+            ShardEntry(r.name, r.split, r.num_examples, r.num_bytes, r.crc32c) for r in ordered
+        ),
+        num_samples={s: sum(r.num_samples for r in ordered if r.split == s) for s in SPLITS},
+        events_by_kind=_totals(ordered, "events_by_kind"),
+        events_by_label=_totals(ordered, "events_by_label"),
+        material=_material(recipe, clips, rejects),
+        software={name: importlib.metadata.version(name) for name in _SOFTWARE},
+        run={"python": platform.python_version(), **run},
+    )
+
+
+def close(out: str, reports: Sequence[ShardReport], manifest: Manifest) -> None:
+    """Write the manifest, or `failures.json` if any shard failed."""
+    failures = {report.name: report.error for report in reports if report.status == "failed"}
+    if failures:
+        text = json.dumps(failures, indent=1, sort_keys=True) + "\n"
+        files.write_text(files.join(out, FAILURES_NAME), text)
+    else:
+        files.write_text(files.join(out, MANIFEST_NAME), manifest.to_json())
+
+
+def _totals(reports: Sequence[ShardReport], field: str) -> dict[str, dict[str, int]]:
+    totals: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    for report in reports:
+        totals[report.split].update(getattr(report, field))
+    return {split: dict(sorted(counter.items())) for split, counter in totals.items()}
+
+
+def _material(
+    recipe: Recipe, clips: Sequence[Clip], rejects: Sequence[Reject]
+) -> dict[str, Any]:
+    by_split = split_clips(clips, recipe.splits)
+    summary: dict[str, Any] = {}
+    for split in SPLITS:
+        counts: Counter[str] = Counter()
+        groups: dict[str, set[str]] = {}
+        for clip in by_split[split]:
+            name = clip.label if clip.role == "keyword" else clip.kind
+            counts[f"{clip.role}/{name}"] += 1
+            groups.setdefault(f"{clip.role}/{name}", set()).add(clip.group)
+        summary[split] = {
+            name: {"clips": count, "groups": len(groups[name])}
+            for name, count in sorted(counts.items())
+        }
+    licences: Counter[str] = Counter(clip.licence or "not stated" for clip in clips)
+    return {
+        "splits": summary,
+        "licences": dict(sorted(licences.items())),
+        "rejects": [reject.to_json() for reject in rejects],
+    }

@@ -1,0 +1,106 @@
+"""What an output folder holds, and whether a job may go on in it.
+
+`job.json` is written before the first shard and says which data set is being made there;
+`manifest.json` is written last. So a folder is empty, ours and unfinished, ours and complete, or
+something else; nothing is ever mixed and nothing foreign is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from beam_jobs import files
+from schemas.canonical import digest
+from schemas.dataset import MANIFEST_NAME, Manifest, ShardSpec
+from schemas.errors import RequestError
+from schemas.recipe import SPLITS
+
+JOB_NAME = "job.json"
+FAILURES_NAME = "failures.json"
+State = Literal["empty", "unfinished", "complete"]
+
+
+def job_identity(recipe_digest: str, shards: Sequence[ShardSpec]) -> dict[str, str]:
+    """Return what `job.json` holds: the content and the layout of the data set."""
+    return {"recipe_digest": recipe_digest, "shards_digest": digest([s.name for s in shards])}
+
+
+def examine(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> State:
+    """Say what `out` holds.
+
+    Raises:
+        RequestError: it holds another data set, or files that aren't ours.
+    """
+    job_path, manifest_path = files.join(out, JOB_NAME), files.join(out, MANIFEST_NAME)
+    if not files.exists(out):
+        return "empty"
+    if not files.exists(job_path):
+        strangers = [path for path in files.sizes(files.join(out, "*")) if path != job_path]
+        if strangers:
+            raise RequestError(
+                f"{out} holds files that aren't a data set ({_name(strangers[0])}, …)",
+                expected="an empty folder or a data set that wakebeam began",
+                fix="choose another folder with --out or dataset.out",
+            )
+        return "empty"
+    try:
+        found = json.loads(files.read_text(job_path))
+    except ValueError:
+        found = {}
+    if found != job_identity(recipe_digest, shards):
+        raise RequestError(
+            f"{out} holds a data set made from another recipe, material or size "
+            f"(content {str(found.get('recipe_digest'))[:16]})",
+            expected=f"content {recipe_digest[:16]} in {len(shards)} shards",
+            fix="pass --overwrite to replace it, or choose another folder with dataset.out",
+        )
+    if not files.exists(manifest_path):
+        return "unfinished"
+    manifest = Manifest.from_json(files.read_text(manifest_path), where=manifest_path)
+    there = existing_shards(out, shards)
+    whole = all(there.get(entry.name) == entry.num_bytes for entry in manifest.shards)
+    return "complete" if whole else "unfinished"
+
+
+def begin(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> None:
+    """Prepare `out` for a job: folders, `job.json`, no manifest, no leftovers of killed workers."""
+    files.delete([files.join(out, MANIFEST_NAME), files.join(out, FAILURES_NAME)])
+    files.make_folder(out)
+    for split in sorted({shard.split for shard in shards}):
+        files.make_folder(files.join(out, split))
+    leftovers = [path for split in SPLITS for path in _in_split(out, split)]
+    files.delete([path for path in leftovers if files.TEMPORARY_MARK in _name(path)])
+    identity = json.dumps(job_identity(recipe_digest, shards), indent=1, sort_keys=True)
+    files.write_text(files.join(out, JOB_NAME), identity + "\n")
+
+
+def clear(out: str) -> None:
+    """Remove a data set: manifest first, then shards. Only files that wakebeam names are touched."""
+    files.delete([files.join(out, MANIFEST_NAME), files.join(out, FAILURES_NAME)])
+    shards = [path for split in SPLITS for path in _in_split(out, split)]
+    files.delete([path for path in shards if ".tfrecord" in _name(path)])
+    files.delete([files.join(out, JOB_NAME)])
+
+
+def existing_shards(out: str, shards: Sequence[ShardSpec]) -> dict[str, int]:
+    """Return {shard name: bytes} of the wanted shards that are there under their final names."""
+    there: dict[str, int] = {}
+    for split in sorted({shard.split for shard in shards}):
+        for path, size in _in_split(out, split).items():
+            there[f"{split}/{_name(path)}"] = size
+    return {shard.name: there[shard.name] for shard in shards if shard.name in there}
+
+
+def bytes_written(out: str) -> int:
+    """Return the bytes of all shards, whole or in the making; for progress only."""
+    return sum(size for split in SPLITS for size in _in_split(out, split).values())
+
+
+def _in_split(out: str, split: str) -> dict[str, int]:
+    return files.sizes(files.join(out, split, f"{split}-*"))
+
+
+def _name(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]

@@ -1,0 +1,1 @@
+"""Material in, scenes planned, audio rendered, records encoded, tf.data out."""

@@ -1,0 +1,104 @@
+"""TFRecord files: framing, checksums, and nothing else.
+
+A record is: length (uint64 LE), masked CRC32C of those 8 bytes, data, masked CRC32C of the data.
+The mask is ((crc >> 15) | (crc << 17)) + 0xa282ead8 mod 2^32. Source: TensorFlow's
+`tensorflow/core/lib/io/record_writer.h`. A reader trusts nothing: each checksum is compared and a
+damaged file is named with the byte at which it broke.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import google_crc32c
+
+from schemas.errors import DatasetError
+
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+_MASK = 0xA282EAD8
+
+
+class RecordWriter:
+    """Writes records to an open file and keeps the file's own CRC32C and size."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._crc = 0
+        self.num_bytes = 0
+        self.num_records = 0
+
+    @property
+    def crc32c(self) -> str:
+        """CRC32C of everything written so far, eight hex digits."""
+        return f"{self._crc:08x}"
+
+    def write(self, data: bytes) -> None:
+        """Append one record."""
+        length = struct.pack("<Q", len(data))
+        header = length + _FOOTER.pack(_masked(google_crc32c.value(length)))
+        for part in (header, data, _FOOTER.pack(_masked(google_crc32c.value(data)))):
+            self._file.write(part)
+            self._crc = google_crc32c.extend(self._crc, part)
+            self.num_bytes += len(part)
+        self.num_records += 1
+
+
+class RecordReader:
+    """Iterates over the records of an open file, checking every checksum.
+
+    Args:
+        file: opened for reading bytes.
+        name: for messages.
+        max_bytes: a longer record is taken for damage.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, *, max_bytes: int = 2**31) -> None:
+        self._file = file
+        self._name = name
+        self._max_bytes = max_bytes
+        self._crc = 0
+        self.num_bytes = 0
+        self.num_records = 0
+
+    @property
+    def crc32c(self) -> str:
+        """CRC32C of everything read so far, eight hex digits."""
+        return f"{self._crc:08x}"
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield each record's data.
+
+        Raises:
+            DatasetError: cut short, or a checksum is wrong; names file, record and byte.
+        """
+        while header := self._take(_HEADER.size, at_end_ok=True):
+            length, crc = _HEADER.unpack(header)
+            if crc != _masked(google_crc32c.value(header[:8])) or length > self._max_bytes:
+                raise self._damaged("the length of a record fails its checksum")
+            data = self._take(length)
+            (crc,) = _FOOTER.unpack(self._take(_FOOTER.size))
+            if crc != _masked(google_crc32c.value(data)):
+                raise self._damaged("a record fails its checksum")
+            self.num_records += 1
+            yield data
+
+    def _take(self, size: int, *, at_end_ok: bool = False) -> bytes:
+        data = self._file.read(size)
+        if len(data) < size and not (at_end_ok and not data):
+            raise self._damaged("the file ends inside a record")
+        self._crc = google_crc32c.extend(self._crc, data)
+        self.num_bytes += len(data)
+        return data
+
+    def _damaged(self, what: str) -> DatasetError:
+        return DatasetError(
+            f"{self._name} is damaged: {what} (record {self.num_records}, byte {self.num_bytes})",
+            fix="delete the file and run the same command again: it makes missing shards anew",
+        )
+
+
+def _masked(crc: int) -> int:
+    return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF
