@@ -5,9 +5,10 @@ and each event, with its own SNR s drawn in `snr_db`, at B + s, never above L. B
 whether a scene has events, so loudness can't tell a full scene from an empty one. Both levels
 are RMS over active frames (activity.py), so an SNR here is active speech against active noise.
 
-Headroom. The largest sum of an event's peak and the background's peak is known from the index.
-Where it would pass full scale the whole scene is turned down by `headroom_db`, which the plan
-records; nothing clips.
+Headroom. The largest sum of an event's peak and the background's peak is known from the index,
+with 3 dB allowed for the overshoot of resampling and for the seam of a background that wraps
+round (exact there: two equal-power ramps sum to √2 at most). Where the sum would pass full scale
+the whole scene is turned down by `headroom_db`, which the plan records, instead of clipping.
 
 Clips. A keyword's label is drawn uniformly, then one of its clips. Negatives and backgrounds are
 drawn from each folder of the recipe in proportion to the square root of its number of clips, so
@@ -39,7 +40,7 @@ from schemas.units import FULL_SCALE, db_to_gain, gain_to_db, seconds_to_samples
 FADE_S = 0.005
 CROSSFADE_S = 0.05
 _SPEED_STEPS = 100
-_RESAMPLING_OVERSHOOT = 1.12
+_PEAK_ALLOWANCE = math.sqrt(2.0)
 _PEAK_LIMIT = 0.999 * FULL_SCALE
 
 
@@ -159,10 +160,11 @@ class ScenePlanner:
             )
         ]
         peaks = [
-            clip.peak * db_to_gain(gain) * (_RESAMPLING_OVERSHOOT if speed != 1.0 else 1.0)
+            clip.peak * db_to_gain(gain) * (_PEAK_ALLOWANCE if speed != 1.0 else 1.0)
             for clip, gain, speed in zip(clips, gains, speeds, strict=True)
         ]
-        peak = max(peaks, default=0.0) + background.peak * db_to_gain(background_gain)
+        wraps = _PEAK_ALLOWANCE if starts <= 0 else 1.0
+        peak = max(peaks, default=0.0) + background.peak * db_to_gain(background_gain) * wraps
         return ScenePlan(
             split=self._split,
             index=index,
