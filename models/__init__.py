@@ -1,0 +1,1 @@
+"""Features, networks, training, evaluation, export, streaming: the only place with Keras."""
