@@ -67,7 +67,17 @@ class PlacedEvent:
 
 @dataclass(frozen=True, slots=True)
 class ScenePlan:
-    """All that is needed to render one example from a clip bank."""
+    """All that is needed to render one example from a clip bank.
+
+    Attributes:
+        split, index: the address.
+        sample_rate_hz, num_samples: of the scene.
+        backgrounds: what lies under the whole scene.
+        events: sorted by onset, disjoint.
+        headroom_db: gain ≤ 0 on the finished mix, so that nothing clips.
+        fade_samples: ramp at both ends of each event.
+        crossfade_samples: overlap where a background shorter than the scene wraps round.
+    """
 
     split: str
     index: int
@@ -76,6 +86,8 @@ class ScenePlan:
     backgrounds: tuple[BackgroundWindow, ...]
     events: tuple[PlacedEvent, ...]
     headroom_db: float = 0.0
+    fade_samples: int = 0
+    crossfade_samples: int = 0
 
     def __post_init__(self) -> None:
         edge = 0
@@ -104,6 +116,8 @@ class ScenePlan:
                 "sample_rate_hz": self.sample_rate_hz,
                 "num_samples": self.num_samples,
                 "headroom_db": self.headroom_db,
+                "fade_samples": self.fade_samples,
+                "crossfade_samples": self.crossfade_samples,
                 "backgrounds": [
                     {"source": b.source, "offset_samples": b.offset_samples, "gain_db": b.gain_db}
                     for b in self.backgrounds
@@ -141,6 +155,8 @@ class ScenePlan:
             sample_rate_hz=value["sample_rate_hz"],
             num_samples=value["num_samples"],
             headroom_db=value["headroom_db"],
+            fade_samples=value["fade_samples"],
+            crossfade_samples=value["crossfade_samples"],
             backgrounds=tuple(BackgroundWindow(**b) for b in value["backgrounds"]),
             events=tuple(PlacedEvent(**e) for e in value["events"]),
         )

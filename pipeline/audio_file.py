@@ -1,0 +1,231 @@
+"""Sound files of any kind, rate and channel count to float32, with a plain reason where not.
+
+wav, flac, ogg, mp3 and what else libsndfile knows are read with soundfile and need nothing more.
+Everything else (m4a, aac, opus, amr, webm, …) goes through ffmpeg, whose binary comes in the
+imageio-ffmpeg wheel; its output is opened with pydub. pydub's own probing needs ffprobe, which
+the wheel doesn't carry, so ffmpeg is called here, with an argument list and local files only.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from schemas.errors import AudioError
+
+FloatArray = npt.NDArray[np.float32]
+
+_SNDFILE_SUFFIXES = frozenset(
+    ".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64".split()
+)
+_FFMPEG_SUFFIXES = frozenset(
+    ".m4a .m4b .mp4 .aac .amr .awb .webm .weba .mka .mkv .mov .wma .3gp .3g2 .ac3 .ape .wv".split()
+)
+AUDIO_SUFFIXES = _SNDFILE_SUFFIXES | _FFMPEG_SUFFIXES
+"""Names that a folder search takes for sound; other files in a folder are not material."""
+
+MAX_DURATION_S = 6 * 3600.0
+_FFMPEG_TIMEOUT_S = 600.0
+_STREAMING_SIZES = (0, 0xFFFFFFFF)
+
+
+def read_audio(path: Path) -> tuple[FloatArray, int]:
+    """Read a whole file.
+
+    Returns:
+        Samples (num_samples, num_channels) float32, full scale ±1, and their rate in Hz.
+
+    Raises:
+        AudioError: empty, not audio, truncated, NaN or infinite samples, unreadable, too long.
+    """
+    size = _size(path)
+    if size == 0:
+        raise AudioError("empty file")
+    if path.suffix.lower() not in _FFMPEG_SUFFIXES:
+        _require_whole_riff(path, size)
+        try:
+            with soundfile.SoundFile(os.fsencode(path)) as file:
+                _require_duration(file.frames / file.samplerate)
+                expected, rate = file.frames, int(file.samplerate)
+                x = file.read(dtype="float32", always_2d=True)
+            if len(x) < expected < 2**62:
+                raise AudioError(f"truncated: {len(x)} of {expected} samples can be read")
+            return _checked(x), rate
+        except soundfile.LibsndfileError as error:
+            if path.suffix.lower() in {".wav", ".wave", ".flac"}:
+                raise AudioError(f"not readable as audio: {error.error_string}") from error
+    return _read_with_ffmpeg(path)
+
+
+def to_mono(x: FloatArray) -> FloatArray:
+    """Return the mean of all channels: (num_samples, num_channels) → (num_samples,) float32."""
+    return np.ascontiguousarray(x.mean(axis=1, dtype=np.float64).astype(np.float32))
+
+
+def resample(x: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
+    """Resample (num_samples,) float32 with soxr's HQ setting; equal rates change nothing."""
+    if from_hz == to_hz:
+        return x
+    return np.asarray(soxr.resample(x, from_hz, to_hz, quality="HQ"), dtype=np.float32)
+
+
+def to_int16(x: FloatArray) -> npt.NDArray[np.int16]:
+    """Round ±1 float to int16 (full scale 32768, ties to even), saturating."""
+    return np.clip(np.rint(x * np.float32(32768.0)), -32768, 32767).astype(np.int16)
+
+
+def stream_audio(path: Path, rate_hz: int, *, block_s: float = 1.0) -> Iterator[FloatArray]:
+    """Yield a file of any length as mono blocks at `rate_hz`, in bounded memory.
+
+    Yields:
+        (num_samples,) float32 in ±1; blocks of about `block_s` seconds.
+
+    Raises:
+        AudioError: as `read_audio`; may come after some blocks.
+    """
+    if _size(path) == 0:
+        raise AudioError("empty file")
+    if path.suffix.lower() not in _FFMPEG_SUFFIXES:
+        try:
+            file = soundfile.SoundFile(os.fsencode(path))
+        except soundfile.LibsndfileError as error:
+            if path.suffix.lower() in {".wav", ".wave", ".flac"}:
+                raise AudioError(f"not readable as audio: {error.error_string}") from error
+        else:
+            with file:
+                yield from _stream_sndfile(file, rate_hz, block_s)
+            return
+    yield from _stream_ffmpeg(path, rate_hz, block_s)
+
+
+def _stream_sndfile(file: soundfile.SoundFile, rate_hz: int, block_s: float) -> Iterator[FloatArray]:
+    rate = int(file.samplerate)
+    resampler = soxr.ResampleStream(rate, rate_hz, 1, dtype="float32", quality="HQ")
+    size = max(1, round(block_s * rate))
+    while True:
+        x = file.read(size, dtype="float32", always_2d=True)
+        mono = to_mono(_finite(x)) if len(x) else np.zeros(0, np.float32)
+        last = len(x) < size
+        out = mono if rate == rate_hz else resampler.resample_chunk(mono, last=last)
+        if len(out):
+            yield np.asarray(out, dtype=np.float32)
+        if last:
+            return
+
+
+def _stream_ffmpeg(path: Path, rate_hz: int, block_s: float) -> Iterator[FloatArray]:
+    command = [*_ffmpeg(path), "-ac", "1", "-ar", str(rate_hz), "-f", "f32le", "-"]
+    size = 4 * max(1, round(block_s * rate_hz))
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+        )
+        try:
+            assert process.stdout is not None
+            while data := process.stdout.read(size):
+                yield np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4").astype(np.float32)
+            if process.wait() != 0:
+                errors.seek(0)
+                raise AudioError(_ffmpeg_reason(errors.read()))
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _read_with_ffmpeg(path: Path) -> tuple[FloatArray, int]:
+    import pydub
+
+    limit = str(MAX_DURATION_S + 1.0)
+    command = [*_ffmpeg(path), "-t", limit, "-acodec", "pcm_s16le", "-f", "wav", "-"]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_FFMPEG_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise AudioError(f"ffmpeg took more than {_FFMPEG_TIMEOUT_S:.0f} s") from error
+    if done.returncode != 0 or len(done.stdout) <= 44:
+        raise AudioError(_ffmpeg_reason(done.stderr))
+    segment = pydub.AudioSegment.from_file(io.BytesIO(done.stdout), format="wav")
+    _require_duration(segment.duration_seconds)
+    samples = np.array(segment.get_array_of_samples(), dtype=np.float32) / np.float32(32768.0)
+    return _checked(samples.reshape(-1, segment.channels)), int(segment.frame_rate)
+
+
+def _ffmpeg(path: Path) -> list[str]:
+    try:
+        import imageio_ffmpeg
+
+        binary = imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError) as error:
+        raise AudioError(f"{path.suffix} files need ffmpeg: install imageio-ffmpeg") from error
+    # `file:` and an absolute path: a name can't be taken for an option or another protocol.
+    source = "file:" + os.path.abspath(path)
+    flags = ["-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", source, "-vn"]
+    return [binary, *flags]
+
+
+def _ffmpeg_reason(stderr: bytes) -> str:
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    reason = lines[-1].rsplit(": ", 1)[-1] if lines else "no sound in it"
+    return f"not readable as audio: {reason[:200]}"
+
+
+def _size(path: Path) -> int:
+    try:
+        with path.open("rb"):
+            return path.stat().st_size
+    except OSError as error:
+        raise AudioError(f"can't be opened: {error.strerror or error}") from error
+
+
+def _require_duration(seconds: float) -> None:
+    if seconds > MAX_DURATION_S:
+        raise AudioError(f"longer than {MAX_DURATION_S / 3600:.0f} hours")
+
+
+def _require_whole_riff(path: Path, size: int) -> None:
+    """Refuse a WAV whose data chunk promises more bytes than there are; libsndfile wouldn't."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return
+        position = 12
+        while len(chunk := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", chunk)
+            position += 8
+            if name == b"data":
+                if length not in _STREAMING_SIZES and position + length > size:
+                    raise AudioError(
+                        f"truncated: the header promises {length} bytes of sound, "
+                        f"{size - position} are there"
+                    )
+                return
+            position += length + length % 2
+            file.seek(position)
+        raise AudioError("truncated: a WAV header without sound")
+
+
+def _checked(x: FloatArray) -> FloatArray:
+    if not len(x):
+        raise AudioError("no samples in it")
+    return _finite(x)
+
+
+def _finite(x: FloatArray) -> FloatArray:
+    if not np.isfinite(x).all():
+        raise AudioError("NaN or infinite samples")
+    return x

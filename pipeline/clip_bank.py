@@ -1,0 +1,278 @@
+"""The clip bank: all usable material as one int16 pack and an index, named by its digest.
+
+Everything is converted on the way in: mono, the recipe's rate, int16; keywords and negatives cut
+to their active region, backgrounds kept whole. What can't be used is listed with its reason and
+never stops the build. The digest covers settings and the content of every clip, not where or when
+it was built; a bank is written to a temporary folder and renamed, so it is whole or not there.
+
+Opening a bank and planning from it reads the index only; the pack is mapped when samples are asked
+for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.activity import SETTINGS_VERSION, active_level_dbfs, find_active
+from pipeline.audio_file import read_audio, resample, to_int16, to_mono
+from pipeline.material import SourceFile, list_material, material_fingerprint
+from schemas.canonical import digest
+from schemas.clips import Clip, Reject
+from schemas.errors import AudioError, DatasetError, MaterialError
+from schemas.recipe import Recipe
+from schemas.units import FULL_SCALE
+
+Pcm = npt.NDArray[np.int16]
+Progress = Callable[[int, int], None]
+BANK_VERSION = 1
+_PACK, _INDEX, _SOURCES = "clips.pcm16", "index.json", "sources.json"
+_SHORTEST_BACKGROUND_S = 0.5
+_SHORTEST_CLIP_SAMPLES = 2
+_MAX_SOURCES = 50
+_NUM_THREADS = 2
+
+
+@dataclass(frozen=True)
+class ClipBank:
+    """A bank on disk.
+
+    Attributes:
+        directory: holds the pack and the index.
+        digest: SHA-256 of settings and content.
+        sample_rate_hz: of all clips.
+        clips: sorted by clip id.
+        rejects: files that can't be used, with reasons.
+    """
+
+    directory: Path
+    digest: str
+    sample_rate_hz: int
+    clips: tuple[Clip, ...]
+    rejects: tuple[Reject, ...]
+
+    @classmethod
+    def open(cls, directory: Path) -> ClipBank:
+        """Read a bank's index.
+
+        Raises:
+            DatasetError: not a bank, or the pack doesn't belong to the index.
+        """
+        try:
+            index = json.loads((directory / _INDEX).read_text(encoding="utf-8"))
+            if index["version"] != BANK_VERSION:
+                raise ValueError(f"version {index['version']} is not known")
+            clips = tuple(Clip(**row) for row in index["clips"])
+            rejects = tuple(Reject(**row) for row in index["rejects"])
+            if (directory / _PACK).stat().st_size != 2 * sum(c.num_samples for c in clips):
+                raise ValueError("the pack has another size than the index says")
+            return cls(directory, index["digest"], index["sample_rate_hz"], clips, rejects)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{directory} is not a clip bank that this release can read ({error})",
+                fix="delete the folder and run the same command again",
+            ) from error
+
+    def clip(self, clip_id: str) -> Clip:
+        """Return the clip of that id.
+
+        Raises:
+            DatasetError: it isn't in this bank.
+        """
+        try:
+            return self._by_id[clip_id]
+        except KeyError:
+            raise DatasetError(
+                f"clip {clip_id!r} is not in bank {self.digest[:16]}",
+                fix="use the clip bank that the plan was made from",
+            ) from None
+
+    def samples(self, clip: Clip) -> Pcm:
+        """Return (clip.num_samples,) int16, read-only, mapped from disk."""
+        return self._pack[clip.first_sample : clip.first_sample + clip.num_samples]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Clip]:
+        return {clip.clip_id: clip for clip in self.clips}
+
+    @cached_property
+    def _pack(self) -> Pcm:
+        return np.memmap(self.directory / _PACK, dtype="<i2", mode="r")
+
+
+def open_or_build_bank(
+    recipe: Recipe, *, base_dir: Path, bank_root: Path, progress: Progress | None = None
+) -> tuple[ClipBank, bool]:
+    """Return the bank of a recipe's material, and whether an earlier one could be used.
+
+    Raises:
+        MaterialError: a path is missing, or no keyword or background can be used.
+    """
+    fingerprint = digest([BANK_VERSION, SETTINGS_VERSION, material_fingerprint(recipe, base_dir)])
+    sources = _read_sources(bank_root)
+    known = bank_root / sources.get(fingerprint, "-")[:16]
+    if (known / _INDEX).exists():
+        return ClipBank.open(known), True
+    bank = build_bank(recipe, base_dir=base_dir, bank_root=bank_root, progress=progress)
+    sources[fingerprint] = bank.digest
+    text = json.dumps(dict(list(sources.items())[-_MAX_SOURCES:]), indent=1)
+    _replace_text(bank_root / _SOURCES, text)
+    return bank, False
+
+
+def build_bank(
+    recipe: Recipe, *, base_dir: Path, bank_root: Path, progress: Progress | None = None
+) -> ClipBank:
+    """Decode all material into a new bank.
+
+    Args:
+        recipe: names the material and the rate.
+        base_dir: where its relative paths start.
+        bank_root: the bank becomes a folder in it.
+        progress: called with (files done, files in all).
+
+    Raises:
+        MaterialError: a path is missing, or no keyword or background can be used.
+    """
+    files = list_material(recipe, base_dir)
+    rate = recipe.sample_rate_hz
+    bank_root.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=bank_root))
+    try:
+        clips: list[Clip] = []
+        rejects: list[Reject] = []
+        hashes: list[str] = []
+        position = 0
+        with (scratch / _PACK).open("wb") as pack:
+            for done, (file, result) in enumerate(_decode_all(files, rate), start=1):
+                if isinstance(result, str):
+                    rejects.append(Reject(file.clip_id, result))
+                else:
+                    clip, samples = result
+                    data = samples.astype("<i2").tobytes()
+                    pack.write(data)
+                    hashes.append(hashlib.sha256(data).hexdigest())
+                    clips.append(_moved(clip, position))
+                    position += len(samples)
+                if progress is not None:
+                    progress(done, len(files))
+        _require_usable(recipe, clips, rejects)
+        rows = [clip.to_json() for clip in clips]
+        bank_digest = digest([BANK_VERSION, SETTINGS_VERSION, rate, rows, hashes])
+        index = {
+            "version": BANK_VERSION,
+            "digest": bank_digest,
+            "sample_rate_hz": rate,
+            "clips": rows,
+            "rejects": [reject.to_json() for reject in rejects],
+        }
+        (scratch / _INDEX).write_text(json.dumps(index, indent=0), encoding="utf-8")
+        return ClipBank.open(_publish(scratch, bank_root / bank_digest[:16]))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _decode_all(
+    files: list[SourceFile], rate: int
+) -> Iterator[tuple[SourceFile, tuple[Clip, Pcm] | str]]:
+    """Decode in a few threads, in order, a batch at a time so that memory stays small."""
+    with ThreadPoolExecutor(_NUM_THREADS) as pool:
+        remaining = iter(files)
+        while batch := tuple(islice(remaining, 64)):
+            yield from zip(batch, pool.map(lambda f: _decode(f, rate), batch), strict=True)
+
+
+def _decode(file: SourceFile, rate: int) -> tuple[Clip, Pcm] | str:
+    if file.reject:
+        return file.reject
+    try:
+        x, file_rate = read_audio(file.path)
+        mono = resample(to_mono(x), file_rate, rate)
+        if file.role == "background":
+            if len(mono) < _SHORTEST_BACKGROUND_S * rate:
+                raise AudioError(f"too short: {len(mono) / rate:.3f} s of background")
+        else:
+            region = find_active(mono, rate)
+            mono = mono[region.start : region.stop]
+        samples = to_int16(mono)
+        level = active_level_dbfs(samples.astype(np.float32) / np.float32(FULL_SCALE), rate)
+    except AudioError as error:
+        return error.received
+    content = _file_digest(file.path)
+    peak = int(np.abs(samples.astype(np.int32)).max())
+    clip = Clip(
+        clip_id=file.clip_id,
+        role=file.role,
+        kind=file.kind,
+        label=file.label,
+        group=file.group or f"file {content}",
+        licence=file.licence,
+        first_sample=0,
+        num_samples=len(samples),
+        level_dbfs=round(level, 4),
+        peak=peak,
+        content_sha256=content,
+    )
+    return clip, samples
+
+
+def _moved(clip: Clip, first_sample: int) -> Clip:
+    return replace(clip, first_sample=first_sample)
+
+
+def _require_usable(recipe: Recipe, clips: list[Clip], rejects: list[Reject]) -> None:
+    wanted = [("keyword", label) for label in recipe.labels] + [("background", None)]
+    for role, label in wanted:
+        found = any(c.role == role and label in (None, c.label) for c in clips)
+        if not found:
+            named = [r for r in rejects if r.path.startswith(f"{role}/")]
+            reasons = "; ".join(f"{r.path}: {r.reason}" for r in named[:3])
+            raise MaterialError(
+                f"no usable {role} recording{f' for {label!r}' if label else ''}; "
+                f"{len(named)} files were rejected{': ' + reasons if reasons else ''}",
+                expected="at least one",
+                fix="check the folder that the recipe names",
+            )
+
+
+def _publish(scratch: Path, target: Path) -> Path:
+    try:
+        scratch.rename(target)
+    except OSError:
+        if not (target / _INDEX).exists():  # a build beside ours was first, else a real error
+            raise
+    return target
+
+
+def _read_sources(bank_root: Path) -> dict[str, str]:
+    try:
+        value: Any = json.loads((bank_root / _SOURCES).read_text(encoding="utf-8"))
+        return {str(k): str(v) for k, v in value.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _replace_text(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=".writing-", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(text)
+    os.replace(file.name, path)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,60 @@
+"""Where everything that belongs to a recipe lies, and how a recipe is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.recipe_file import load_recipe
+from schemas.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A recipe and its folders.
+
+    Attributes:
+        recipe: as loaded, overrides applied.
+        folder: of the recipe; its relative paths start there.
+    """
+
+    recipe: Recipe
+    recipe_path: Path
+
+    @classmethod
+    def open(cls, recipe_path: Path, overrides: Sequence[str] = ()) -> Workspace:
+        """Load a recipe (or the `recipe.yaml` of a folder).
+
+        Raises:
+            RecipeError: it can't be read or is wrong.
+        """
+        if recipe_path.is_dir():
+            recipe_path = recipe_path / "recipe.yaml"
+        return cls(load_recipe(recipe_path, overrides), recipe_path)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the recipe."""
+        return self.recipe_path.resolve().parent
+
+    @property
+    def bank_root(self) -> Path:
+        """Folder that holds clip banks, each in a folder named by its digest."""
+        return self.folder / "bank"
+
+    @property
+    def data(self) -> str:
+        """Folder or URI of the data set."""
+        out = self.recipe.dataset.out
+        return out if "://" in out else str(self.folder / out)
+
+    @property
+    def model(self) -> Path:
+        """Folder of the trained model, its checkpoints and its evaluation."""
+        return self.folder / "model"
+
+    @property
+    def export(self) -> Path:
+        """Folder of the exported detector."""
+        return self.folder / "export"
