@@ -1,1 +1,1 @@
-"""Features, networks, training, evaluation, export, streaming: the only place with Keras."""
+"""Features, networks, training, evaluation, export, streaming. The only place that imports Keras."""

@@ -1,0 +1,179 @@
+"""A detector: front end, network, smoothing and sigmoid in one, offline and as a stream step.
+
+    score_j = sigmoid(mean of the last `smoothing_steps` logits up to j)
+
+Step j is known once `warmup + (j+1)·hop` samples have been heard. A stream keeps the samples that
+the next frames still need and the states of the layers; its first step starts from zeros (or, for
+a network without padding, after `warmup_samples` of real sound), so that it equals the offline
+scores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from models.features import build_front_end
+from models.zoo import build_network
+from schemas.errors import TrainingError
+from schemas.recipe import LogMel, Recipe, Specgram, StreamTcn, TriggerGru
+
+CARD_NAME, WEIGHTS_NAME = "model.json", "network.weights.h5"
+MAX_LOGIT = 15.0
+_QUIET_LOGIT = -10.0
+_STEPS_PER_CALL = 4
+
+
+class Detector(tf.Module):
+    """Waveform to scores.
+
+    Attributes:
+        labels: class of each score.
+        sample_rate_hz: of the waveform.
+        hop_samples: between two scores.
+        warmup_samples: heard before the first score's own hop.
+        step_samples: what one call of `step` takes.
+    """
+
+    def __init__(
+        self,
+        features: LogMel | Specgram,
+        model: StreamTcn | TriggerGru,
+        *,
+        sample_rate_hz: int,
+        labels: tuple[str, ...],
+    ) -> None:
+        super().__init__(name="detector")
+        self.features_config, self.model_config = features, model
+        self.labels = labels
+        self.sample_rate_hz = sample_rate_hz
+        self.front_end = build_front_end(features, sample_rate_hz)
+        self.network = build_network(
+            model, num_features=self.front_end.num_features, num_labels=len(labels)
+        )
+        frame_hop = self.front_end.hop_samples
+        self.hop_samples = frame_hop * self.network.frames_per_step
+        self.step_samples = self.hop_samples * _STEPS_PER_CALL
+        self._tail = self.front_end.lookback_samples + frame_hop * self.network.lookback_frames
+        self.warmup_samples = 0 if self.front_end.left_pad else self._tail
+        self._smoothing = self.network.smoothing_steps
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Detector:
+        """Return a new, untrained detector."""
+        return cls(
+            recipe.features,
+            recipe.model,
+            sample_rate_hz=recipe.sample_rate_hz,
+            labels=recipe.labels,
+        )
+
+    def num_steps(self, num_samples: int) -> int:
+        """Return the number of scores for a recording."""
+        return max(0, (num_samples - self.warmup_samples) // self.hop_samples)
+
+    def times_s(self, num_samples: int) -> np.ndarray:
+        """Return (steps,) float64: when each score is known."""
+        ends = self.warmup_samples + self.hop_samples * np.arange(1, self.num_steps(num_samples) + 1)
+        return ends / self.sample_rate_hz
+
+    def features(self, waveform: tf.Tensor) -> tf.Tensor:
+        """(B, n) float32 in ±1 → (B, frames, features), zeros before where the front end pads."""
+        if self.front_end.left_pad:
+            waveform = tf.pad(waveform, [[0, 0], [self.front_end.lookback_samples, 0]])
+        return self.front_end(waveform)
+
+    def scores(self, waveform: tf.Tensor) -> tf.Tensor:
+        """(B, n) float32 in ±1 → (B, steps, labels) float32 in [0, 1]."""
+        logits = self.network(self.features(waveform), training=False)
+        quiet = tf.fill([tf.shape(logits)[0], self._smoothing - 1, len(self.labels)], _QUIET_LOGIT)
+        return self._smooth(tf.concat([quiet, self._clipped(logits)], axis=1), tf.shape(logits)[1])
+
+    def initial_state(self, batch: int = 1) -> list[np.ndarray]:
+        """Return the state of a stream at its start, each (batch, …) float32."""
+        zeros = [np.zeros((batch, self._tail), np.float32)]
+        zeros += [np.zeros((batch, *s), np.float32) for s in self.network.state_shapes()]
+        shape = (batch, self._smoothing - 1, len(self.labels))
+        return [*zeros, np.full(shape, _QUIET_LOGIT, np.float32)] if shape[1] else zeros
+
+    def step(
+        self, samples: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """(B, step_samples) and a state → (B, 4, labels) scores and the next state."""
+        heard = tf.concat([state[0], samples], axis=1)
+        end = -1 if self._smoothing > 1 else None
+        logits, new = self.network.stream(self.front_end(heard), list(state[1:end]))
+        logits = self._clipped(logits)
+        kept = [heard[:, -self._tail :], *new]
+        if self._smoothing == 1:
+            return self._smooth(logits, _STEPS_PER_CALL), kept
+        logits = tf.concat([state[-1], logits], axis=1)
+        return self._smooth(logits, _STEPS_PER_CALL), [*kept, logits[:, 1 - self._smoothing :]]
+
+    def save(self, folder: Path, card: dict[str, Any]) -> None:
+        """Write weights, then the card that says what they are, each atomically."""
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / "writing.weights.h5"
+        self.network.save_weights(str(temporary))
+        os.replace(temporary, folder / WEIGHTS_NAME)
+        value = card | {
+            "labels": list(self.labels),
+            "sample_rate_hz": self.sample_rate_hz,
+            "features": self.features_config.model_dump(mode="json"),
+            "model": self.model_config.model_dump(mode="json"),
+            "parameters": self.network.count_params(),
+        }
+        write_json(folder / CARD_NAME, value)
+
+    @classmethod
+    def load(cls, folder: Path) -> Detector:
+        """Load a trained detector.
+
+        Raises:
+            TrainingError: there is no finished model.
+        """
+        card = read_card(folder)
+        families = {"log_mel": LogMel, "specgram": Specgram}
+        models = {"stream_tcn": StreamTcn, "trigger_gru": TriggerGru}
+        detector = cls(
+            families[card["features"]["family"]].model_validate(card["features"]),
+            models[card["model"]["family"]].model_validate(card["model"]),
+            sample_rate_hz=card["sample_rate_hz"],
+            labels=tuple(card["labels"]),
+        )
+        detector.network.load_weights(str(folder / WEIGHTS_NAME))
+        return detector
+
+    def _clipped(self, logits: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(logits, -MAX_LOGIT, MAX_LOGIT)
+
+    def _smooth(self, logits: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:
+        parts = [logits[:, k : k + length] for k in range(self._smoothing)]
+        return tf.sigmoid(tf.add_n(parts) / float(self._smoothing))
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read a model's card.
+
+    Raises:
+        TrainingError: there is no finished model.
+    """
+    try:
+        return json.loads((folder / CARD_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{folder} holds no trained model ({error})",
+            fix="train one with `wakebeam train RECIPE`",
+        ) from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file atomically."""
+    temporary = path.with_name(f".{path.name}.writing")
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

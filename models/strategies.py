@@ -1,0 +1,38 @@
+"""How a training is spread over devices and machines."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+from schemas.errors import TrainingError
+
+
+def create_strategy(name: str) -> tf.distribute.Strategy:
+    """Return the strategy `one`, `mirrored`, `multiworker` or, for `auto`, what fits the machine.
+
+    `auto` is `multiworker` where TF_CONFIG is set, `mirrored` with several GPUs, else `one`.
+    `mirrored` takes all GPUs or, without any, all logical CPUs.
+
+    Raises:
+        TrainingError: `multiworker` without TF_CONFIG, or an unknown name.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "auto":
+        several = "mirrored" if len(gpus) > 1 else "one"
+        name = "multiworker" if os.environ.get("TF_CONFIG") else several
+    if name == "one":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        devices = gpus or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if name == "multiworker":
+        if not os.environ.get("TF_CONFIG"):
+            raise TrainingError(
+                "training.strategy multiworker without TF_CONFIG",
+                expected="TF_CONFIG with the addresses of all workers and this one's index",
+                fix="set TF_CONFIG on each machine, or use training.strategy: one",
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    raise TrainingError(f"no strategy is called {name!r}", expected="auto, one, mirrored, multiworker")

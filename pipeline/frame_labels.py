@@ -1,0 +1,103 @@
+"""Labels and weights of output steps, made from strong events when a record is read.
+
+Step j has seen the audio up to sample e_j = warmup + (j+1)·hop. For a keyword [onset, offset):
+
+    positive   offset + start_s ≤ e_j ≤ offset + end_s               label 1, weight positive_weight
+    ignored    onset + fraction·length ≤ e_j ≤ offset + ignore_after_s, else       weight 0
+    otherwise                                                         label 0, weight 1
+
+A step that is positive for any keyword is never ignored. So one data set trains models of any
+stride, and no label rule is baked into a record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.recipe import LabelWindow
+from schemas.units import seconds_to_samples
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """A label window in samples, for one output stride.
+
+    Attributes:
+        labels: class of each output, in order.
+        num_steps: output steps of an example.
+        warmup_samples, hop_samples: step j has seen warmup + (j+1)·hop samples.
+        start_samples, end_samples, ignore_after_samples: relative to a keyword's end.
+        ignore_fraction: of the keyword, where ignoring begins.
+        positive_weight: weight of a positive step.
+    """
+
+    labels: tuple[str, ...]
+    num_steps: int
+    warmup_samples: int
+    hop_samples: int
+    start_samples: int
+    end_samples: int
+    ignore_after_samples: int
+    ignore_fraction: float
+    positive_weight: float
+
+    @classmethod
+    def of(
+        cls,
+        window: LabelWindow,
+        *,
+        labels: tuple[str, ...],
+        num_steps: int,
+        warmup_samples: int,
+        hop_samples: int,
+        sample_rate_hz: int,
+        positive_weight: float,
+    ) -> LabelRule:
+        """Convert the recipe's window to samples."""
+        return cls(
+            labels=labels,
+            num_steps=num_steps,
+            warmup_samples=warmup_samples,
+            hop_samples=hop_samples,
+            start_samples=seconds_to_samples(window.start_s, sample_rate_hz),
+            end_samples=seconds_to_samples(window.end_s, sample_rate_hz),
+            ignore_after_samples=seconds_to_samples(window.ignore_after_s, sample_rate_hz),
+            ignore_fraction=window.ignore_fraction,
+            positive_weight=positive_weight,
+        )
+
+    def step_ends(self) -> npt.NDArray[np.int64]:
+        """Return (num_steps,) int64: the samples that each step has seen."""
+        return self.warmup_samples + self.hop_samples * np.arange(1, self.num_steps + 1)
+
+
+def frame_labels(
+    rule: LabelRule,
+    onsets: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    label_indices: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return labels and weights of one example; the plain form of what the input data set does.
+
+    Args:
+        rule: the window and stride.
+        onsets, offsets: (num_keywords,) int64 samples.
+        label_indices: (num_keywords,) int64 into `rule.labels`.
+
+    Returns:
+        (num_steps, num_labels) float32 in {0, 1} and (num_steps,) float32.
+    """
+    labels = np.zeros((rule.num_steps, len(rule.labels)), np.float32)
+    ignored = np.zeros(rule.num_steps, bool)
+    ends = rule.step_ends()
+    for onset, offset, label in zip(onsets, offsets, label_indices, strict=True):
+        hit = (ends >= offset + rule.start_samples) & (ends <= offset + rule.end_samples)
+        labels[hit, label] = 1.0
+        begin = onset + int(rule.ignore_fraction * (offset - onset))
+        ignored |= (ends >= begin) & (ends <= offset + rule.ignore_after_samples)
+    positive = labels.max(axis=1, initial=0.0) > 0
+    weights = np.where(positive, rule.positive_weight, np.where(ignored, 0.0, 1.0))
+    return labels, weights.astype(np.float32)

@@ -1,0 +1,194 @@
+"""Shards in, batches out: the tf.data pipeline.
+
+    shards (order by seed and epoch) → interleave → parse → shuffle → decode → batch
+      → features (the model's own front end) and labels from events → prefetch
+
+The order of examples is a pure function of (seed, epoch): a run that resumes at epoch e sees what
+the uninterrupted run would have seen. Keras is not imported; the front end is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from pipeline.frame_labels import LabelRule
+from schemas import example as names
+from schemas.dataset import MANIFEST_NAME, Manifest
+from schemas.detection import ReferenceEvent
+from schemas.errors import DatasetError
+from schemas.units import FULL_SCALE
+
+_CYCLE = 8
+_SPEC = {
+    names.EXAMPLE_ID: tf.io.FixedLenFeature([], tf.string),
+    names.AUDIO_ENCODED: tf.io.FixedLenFeature([], tf.string),
+    names.EVENTS_ONSET_SAMPLES: tf.io.RaggedFeature(tf.int64),
+    names.EVENTS_OFFSET_SAMPLES: tf.io.RaggedFeature(tf.int64),
+    names.EVENTS_LABEL: tf.io.RaggedFeature(tf.string),
+    names.EVENTS_KIND: tf.io.RaggedFeature(tf.string),
+    names.EVENTS_SOURCE: tf.io.RaggedFeature(tf.string),
+    names.EVENTS_SNR_DB: tf.io.RaggedFeature(tf.float32),
+}
+
+
+def read_manifest(data: str) -> Manifest:
+    """Read the manifest of a data set at a path or URI.
+
+    Raises:
+        DatasetError: there is none, so the data set isn't complete.
+    """
+    path = f"{data.rstrip('/')}/{MANIFEST_NAME}"
+    if not tf.io.gfile.exists(path):
+        raise DatasetError(
+            f"{data} has no {MANIFEST_NAME}",
+            expected="a complete data set",
+            fix="run `wakebeam synth` to make or finish it",
+        )
+    with tf.io.gfile.GFile(path) as file:
+        return Manifest.from_json(file.read(), where=path)
+
+
+def shard_paths(data: str, manifest: Manifest, split: str) -> list[str]:
+    """Return the paths of a split's shards.
+
+    Raises:
+        DatasetError: a shard of the manifest isn't there, or the split has no example.
+    """
+    paths = [f"{data.rstrip('/')}/{name}" for name in manifest.shard_names(split)]
+    missing = [path for path in paths if not tf.io.gfile.exists(path)]
+    if missing or not paths:
+        raise DatasetError(
+            f"{missing[0]} is missing" if missing else f"{data} has no {split} examples",
+            fix="run `wakebeam synth` to make missing shards anew",
+        )
+    return paths
+
+
+def training_dataset(
+    data: str,
+    manifest: Manifest,
+    *,
+    split: str,
+    batch_size: int,
+    epochs: range,
+    seed: int,
+    feature_fn: Callable[[tf.Tensor], tf.Tensor],
+    rule: LabelRule,
+    deterministic: bool = True,
+    shuffle_buffer: int = 512,
+) -> tf.data.Dataset:
+    """Return the batches of several epochs, one after another.
+
+    Args:
+        data: folder or URI of a complete data set.
+        manifest: its manifest.
+        split: which examples.
+        batch_size: examples a batch; an incomplete last batch of an epoch is left out.
+        epochs: which epochs, e.g. range(3, 10) after three were done.
+        seed: with the epoch it decides the order.
+        feature_fn: (B, num_samples) float32 → (B, frames, features), e.g. the model's front end.
+        rule: how events become labels.
+        deterministic: False lets batches come in any order, a little faster.
+        shuffle_buffer: examples that are mixed.
+
+    Returns:
+        Elements ((B, frames, features), (B, steps, labels), (B, steps)) float32.
+    """
+    paths = tf.constant(shard_paths(data, manifest, split))
+    samples = manifest.example_samples
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        key = tf.stack([tf.constant(seed, tf.int64), epoch])
+        order = tf.random.experimental.stateless_shuffle(paths, seed=key)
+        records = tf.data.Dataset.from_tensor_slices(order).interleave(
+            tf.data.TFRecordDataset,
+            cycle_length=_CYCLE,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=deterministic,
+        )
+        records = records.shuffle(shuffle_buffer, seed=seed + 1, reshuffle_each_iteration=False)
+        return records.batch(batch_size, drop_remainder=True)
+
+    def prepare(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        parsed = tf.io.parse_example(batch, _SPEC)
+        audio = _decode(parsed[names.AUDIO_ENCODED], manifest.encoding, samples)
+        labels, weights = _labels(parsed, rule)
+        return feature_fn(audio), labels, weights
+
+    options = tf.data.Options()
+    options.deterministic = deterministic
+    auto_shard = tf.data.experimental.AutoShardPolicy.DATA
+    options.experimental_distribute.auto_shard_policy = auto_shard
+    return (
+        tf.data.Dataset.range(epochs.start, epochs.stop)
+        .flat_map(one_epoch)
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
+        .prefetch(tf.data.AUTOTUNE)
+        .with_options(options)
+    )
+
+
+def judged_examples(
+    data: str, manifest: Manifest, *, split: str, batch_size: int
+) -> Iterator[tuple[list[str], Any, list[tuple[ReferenceEvent, ...]]]]:
+    """Yield (example ids, audio (B, num_samples) float32, events of each) in stored order."""
+    paths = shard_paths(data, manifest, split)
+    batches = tf.data.TFRecordDataset(paths).batch(batch_size).prefetch(2)
+    rate = manifest.sample_rate_hz
+    for batch in batches:
+        parsed = tf.io.parse_example(batch, _SPEC)
+        audio = _decode(parsed[names.AUDIO_ENCODED], manifest.encoding, manifest.example_samples)
+        columns = (
+            parsed[names.EVENTS_ONSET_SAMPLES].to_list(),
+            parsed[names.EVENTS_OFFSET_SAMPLES].to_list(),
+            parsed[names.EVENTS_LABEL].to_list(),
+            parsed[names.EVENTS_KIND].to_list(),
+            parsed[names.EVENTS_SNR_DB].to_list(),
+            parsed[names.EVENTS_SOURCE].to_list(),
+        )
+        events = [
+            tuple(
+                ReferenceEvent(on / rate, off / rate, label.decode(), kind.decode(), snr, s.decode())
+                for on, off, label, kind, snr, s in zip(*row, strict=True)
+            )
+            for row in zip(*columns, strict=True)
+        ]
+        ids = [name.decode() for name in parsed[names.EXAMPLE_ID].numpy()]
+        yield ids, audio, events
+
+
+def _decode(encoded: tf.Tensor, encoding: str, num_samples: int) -> tf.Tensor:
+    """(B,) bytes → (B, num_samples) float32 in ±1."""
+    if encoding == "pcm16":
+        pcm = tf.io.decode_raw(encoded, tf.int16, little_endian=True)
+    else:
+        import tensorflow_io as tfio
+
+        def one(data: tf.Tensor) -> tf.Tensor:
+            return tfio.audio.decode_flac(data, dtype=tf.int16)[:, 0]
+
+        pcm = tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([None], tf.int16))
+    audio = tf.cast(tf.ensure_shape(pcm, [None, num_samples]), tf.float32)
+    return audio / FULL_SCALE
+
+
+def _labels(parsed: dict[str, tf.RaggedTensor], rule: LabelRule) -> tuple[tf.Tensor, tf.Tensor]:
+    """The rule of frame_labels.py over a batch, without loops."""
+    onset = parsed[names.EVENTS_ONSET_SAMPLES].to_tensor(0)[:, :, None]  # (B, E, 1)
+    offset = parsed[names.EVENTS_OFFSET_SAMPLES].to_tensor(0)[:, :, None]
+    keyword = parsed[names.EVENTS_KIND].to_tensor(b"")[:, :, None] == b"keyword"
+    names_of = parsed[names.EVENTS_LABEL].to_tensor(b"")[:, :, None]
+    ends = tf.constant(rule.step_ends(), tf.int64)[None, None, :]  # (1, 1, S)
+    hit = keyword & (ends >= offset + rule.start_samples) & (ends <= offset + rule.end_samples)
+    length = tf.cast(offset - onset, tf.float64)
+    begin = onset + tf.cast(tf.cast(rule.ignore_fraction, tf.float64) * length, tf.int64)
+    ignored = keyword & (ends >= begin) & (ends <= offset + rule.ignore_after_samples)
+    of_label = names_of == tf.constant(list(rule.labels))[None, None, :]  # (B, E, L)
+    per_label = hit[:, :, :, None] & of_label[:, :, None, :]  # (B, E, S, L)
+    labels = tf.cast(tf.reduce_any(per_label, axis=1), tf.float32)
+    positive = tf.reduce_any(labels > 0, axis=-1)
+    plain = tf.where(tf.reduce_any(ignored, axis=1), 0.0, 1.0)
+    return labels, tf.where(positive, rule.positive_weight, plain)
