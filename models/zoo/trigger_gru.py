@@ -71,6 +71,6 @@ class TriggerGruNetwork(keras.Model):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         outputs = []
         for t in range(x.shape[1]):
-            h, _ = gru.cell(x[:, t], [h])
+            h, _ = gru.cell(x[:, t], [tf.convert_to_tensor(h)])
             outputs.append(h)
         return tf.stack(outputs, axis=1), h

@@ -1,0 +1,241 @@
+"""Events, not frames: from scores to detections, and from detections to hits and false accepts.
+
+Detection. For each label an event starts at a rising edge (score ≥ threshold after a step below,
+or at the first step), provided that `debounce_s` has passed since the last event of that label
+started; an edge inside the debounce belongs to that event. However long a run is, it is one event,
+and its score is the peak until the run has ended or the debounce has passed, whichever is first.
+
+Matching. In time order, a detection hits the earliest event of its label that it lies in, within
+[onset, offset + hit window], and that has no hit yet. One that lies in events already hit is a
+repetition: neither hit nor false accept. Any other is a false accept. A keyword without a hit is
+a miss. Nothing here counts frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.intervals import poisson_rate, wilson
+from schemas.detection import Detection, ReferenceEvent, ScoredRecording
+
+THRESHOLDS = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 12.0, 91)))
+"""The thresholds of every sweep: equally spaced in log odds, from 0.0025 to 0.999994."""
+
+COST_LIMITS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+"""False accepts per hour at which `event_cost` looks at the miss rate."""
+
+
+class EventDetector:
+    """Turns the scores of one stream into detections, whatever pieces they come in."""
+
+    def __init__(self, labels: Sequence[str], threshold: float, debounce_s: float) -> None:
+        self._labels = tuple(labels)
+        self._threshold = threshold
+        self._debounce_s = debounce_s
+        self._above = [False] * len(self._labels)
+        self._last_start_s = [-np.inf] * len(self._labels)
+        self._open: list[Detection | None] = [None] * len(self._labels)
+
+    def process(self, times_s: np.ndarray, scores: np.ndarray) -> list[Detection]:
+        """Take the next scores; return the events that have ended, in order of time.
+
+        Args:
+            times_s: (steps,) when each score is known.
+            scores: (steps, labels) in [0, 1].
+        """
+        ended: list[Detection] = []
+        for i in range(len(self._labels)):
+            ended += self._one_label(i, times_s, scores[:, i])
+        return sorted(ended, key=lambda d: d.time_s)
+
+    def flush(self) -> list[Detection]:
+        """Return the events that were still open at the end of the stream."""
+        open_events = [event for event in self._open if event is not None]
+        self._open = [None] * len(self._labels)
+        return sorted(open_events, key=lambda d: d.time_s)
+
+    def _one_label(self, i: int, times_s: np.ndarray, scores: np.ndarray) -> list[Detection]:
+        ended: list[Detection] = []
+        above = scores >= self._threshold
+        before = np.concatenate(([self._above[i]], above[:-1]))
+        changes = np.flatnonzero(above != before)
+        if self._open[i] is not None:
+            changes = np.concatenate(([0], changes)) if 0 not in changes else changes
+        for at, start in enumerate(changes.tolist()):
+            stop = int(changes[at + 1]) if at + 1 < len(changes) else len(above)
+            if not above[start]:
+                ended += self._close_if_past(i, np.inf)
+                continue
+            time_s = float(times_s[start])
+            if self._open[i] is None and not before[start]:
+                if time_s - self._last_start_s[i] < self._debounce_s:
+                    continue
+                self._last_start_s[i] = time_s
+                self._open[i] = Detection(time_s, self._labels[i], 0.0)
+            event = self._open[i]
+            if event is not None:
+                run_times, run = times_s[start:stop], scores[start:stop]
+                inside = run[run_times - event.time_s <= self._debounce_s]
+                peak = max(event.score, float(inside.max(initial=0.0)))
+                self._open[i] = Detection(event.time_s, event.label, peak)
+                ended += self._close_if_past(i, float(run_times[-1]))
+        if len(above):
+            self._above[i] = bool(above[-1])
+        return ended
+
+    def _close_if_past(self, i: int, now_s: float) -> list[Detection]:
+        event = self._open[i]
+        if event is None or now_s - event.time_s <= self._debounce_s:
+            return []
+        self._open[i] = None
+        return [event]
+
+
+def detect_events(
+    recording: ScoredRecording, labels: Sequence[str], *, threshold: float, debounce_s: float
+) -> list[Detection]:
+    """Return the detections in a whole recording."""
+    detector = EventDetector(labels, threshold, debounce_s)
+    events = detector.process(recording.times_s, recording.scores) + detector.flush()
+    return sorted(events, key=lambda d: d.time_s)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Outcome for one recording; `hits` are (event, detection) pairs."""
+
+    hits: tuple[tuple[ReferenceEvent, Detection], ...]
+    misses: tuple[ReferenceEvent, ...]
+    false_accepts: tuple[Detection, ...]
+    repetitions: tuple[Detection, ...]
+
+
+def match_events(
+    detections: Sequence[Detection], events: Sequence[ReferenceEvent], *, hit_window_s: float
+) -> Matching:
+    """Match detections with the keywords among `events`; others are background."""
+    keywords = sorted((e for e in events if e.kind == "keyword"), key=lambda e: e.onset_s)
+    hit_by: dict[int, Detection] = {}
+    false_accepts: list[Detection] = []
+    repetitions: list[Detection] = []
+    for detection in sorted(detections, key=lambda d: d.time_s):
+        inside = [
+            i
+            for i, event in enumerate(keywords)
+            if event.label == detection.label
+            and event.onset_s <= detection.time_s <= event.offset_s + hit_window_s
+        ]
+        free = [i for i in inside if i not in hit_by]
+        if free:
+            hit_by[free[0]] = detection
+        else:
+            (repetitions if inside else false_accepts).append(detection)
+    return Matching(
+        hits=tuple((keywords[i], d) for i, d in sorted(hit_by.items())),
+        misses=tuple(event for i, event in enumerate(keywords) if i not in hit_by),
+        false_accepts=tuple(false_accepts),
+        repetitions=tuple(repetitions),
+    )
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Counts at one threshold over everything judged."""
+
+    threshold: float
+    num_keywords: int
+    num_misses: int
+    num_false_accepts: int
+    hours: float
+
+    @property
+    def miss_rate(self) -> float:
+        """Misses among keywords; 0 where there was none."""
+        return self.num_misses / self.num_keywords if self.num_keywords else 0.0
+
+    @property
+    def false_accepts_per_hour(self) -> float:
+        """False accepts per hour of audio judged."""
+        return self.num_false_accepts / self.hours if self.hours else 0.0
+
+    @property
+    def miss_interval(self) -> tuple[float, float]:
+        """95 % interval of the miss rate (Wilson)."""
+        return wilson(self.num_misses, self.num_keywords)
+
+    @property
+    def false_accept_interval(self) -> tuple[float, float]:
+        """95 % interval of false accepts per hour (exact Poisson)."""
+        return poisson_rate(self.num_false_accepts, self.hours)
+
+
+def operating_point(
+    recordings: Sequence[ScoredRecording],
+    labels: Sequence[str],
+    *,
+    threshold: float,
+    debounce_s: float,
+    hit_window_s: float,
+) -> OperatingPoint:
+    """Count over all recordings at one threshold."""
+    keywords = misses = false_accepts = 0
+    for recording in recordings:
+        detections = detect_events(
+            recording, labels, threshold=threshold, debounce_s=debounce_s
+        )
+        found = match_events(detections, recording.events, hit_window_s=hit_window_s)
+        keywords += len(found.hits) + len(found.misses)
+        misses += len(found.misses)
+        false_accepts += len(found.false_accepts)
+    hours = sum(recording.duration_s for recording in recordings) / 3600.0
+    return OperatingPoint(threshold, keywords, misses, false_accepts, hours)
+
+
+def sweep(
+    recordings: Sequence[ScoredRecording],
+    labels: Sequence[str],
+    *,
+    debounce_s: float,
+    hit_window_s: float,
+) -> tuple[OperatingPoint, ...]:
+    """Count at every threshold of THRESHOLDS, from the lowest to the highest."""
+    return tuple(
+        operating_point(
+            recordings,
+            labels,
+            threshold=float(threshold),
+            debounce_s=debounce_s,
+            hit_window_s=hit_window_s,
+        )
+        for threshold in THRESHOLDS
+    )
+
+
+def choose_point(
+    points: Sequence[OperatingPoint], max_false_accepts_per_hour: float
+) -> OperatingPoint:
+    """Return the point with the fewest misses within the limit; of equal ones the middle one.
+
+    Where no threshold keeps the limit, the one with the fewest false accepts.
+    """
+    allowed = [p for p in points if p.false_accepts_per_hour <= max_false_accepts_per_hour]
+    if not allowed:
+        return min(points, key=lambda p: (p.num_false_accepts, p.num_misses, -p.threshold))
+    fewest = min(p.num_misses for p in allowed)
+    best = [p for p in allowed if p.num_misses == fewest]
+    return best[len(best) // 2]
+
+
+def event_cost(points: Sequence[OperatingPoint]) -> float:
+    """Return the mean miss rate over COST_LIMITS (1 where a limit can't be kept), in [0, 1].
+
+    Decides early stopping and which epoch is kept: a loss may rise while detection gets better.
+    """
+    rates = []
+    for limit in COST_LIMITS:
+        allowed = [p.miss_rate for p in points if p.false_accepts_per_hour <= limit]
+        rates.append(min(allowed, default=1.0))
+    return sum(rates) / len(rates)

@@ -1,0 +1,240 @@
+"""Export: one folder with everything that a detector needs, checked before it is visible.
+
+    saved_model/            waveform in, scores and times out, preprocessing inside, any length
+    stream_float32.tflite   one streaming step with explicit state
+    stream_int8.tflite      the same, weights and activations in int8 where LiteRT has kernels
+    metadata.json           labels, rate, threshold and what it was measured to do, origins
+
+Offline, SavedModel and float stream must agree to 1e-4 on test scenes, or nothing is written.
+The int8 model's difference in score and in detections is measured and recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from models.detector import Detector, read_card, write_json
+from models.evaluation import REPORT_NAME
+from models.event_matching import detect_events
+from models.streaming import METADATA_NAME, MODEL_NAME, StreamingDetector
+from pipeline.input_dataset import judged_examples, read_manifest
+from schemas.detection import ScoredRecording
+from schemas.errors import ParityError, TrainingError
+
+PARITY_TOLERANCE = 1e-4
+INT8_NAME = "stream_int8.tflite"
+_NUM_CHECKED = 8
+_NUM_CALIBRATION_STEPS = 400
+
+
+def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
+    """Export a trained and evaluated model.
+
+    Args:
+        folder: of the model.
+        out: the export; an earlier one is replaced when the new one has passed its checks.
+        data: data set whose test split is used to check, its validation split to calibrate int8.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        TrainingError: no trained model, or it wasn't evaluated.
+        ParityError: the forms disagree; `out` is as it was.
+    """
+    card = read_card(folder)
+    report_path = folder / REPORT_NAME
+    if not report_path.exists():
+        raise TrainingError(
+            f"{folder} has no {REPORT_NAME}, so its threshold is not known",
+            fix="run `wakebeam evaluate MODEL --dataset DATA` first",
+        )
+    report = json.loads(report_path.read_text(encoding="utf-8"))
+    detector = Detector.load(folder)
+    manifest = read_manifest(data)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        _save_model(detector, scratch / "saved_model")
+        function = _step_function(detector)
+        (scratch / MODEL_NAME).write_bytes(_convert(function, detector, None))
+        audio = _audio(data, manifest, "validation")
+        (scratch / INT8_NAME).write_bytes(_convert(function, detector, audio))
+        metadata = _metadata(detector, card, report)
+        write_json(scratch / METADATA_NAME, metadata)
+        metadata["parity"] = check_parity(
+            detector, scratch, _audio(data, manifest, "test"), report["threshold"]
+        )
+        write_json(scratch / METADATA_NAME, metadata)
+        _publish(scratch, out)
+        return metadata
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_parity(
+    detector: Detector, folder: Path, audio: np.ndarray, threshold: float
+) -> dict[str, Any]:
+    """Compare all forms of a detector on (recordings, num_samples) float32.
+
+    Returns:
+        Largest differences in score, and how many of the float model's detections int8 has too.
+
+    Raises:
+        ParityError: SavedModel or float stream differ from offline by more than 1e-4.
+    """
+    offline = np.asarray(detector.scores(tf.constant(audio)))
+    saved = tf.saved_model.load(str(folder / "saved_model"))
+    from_saved = saved.signatures["serving_default"](waveform=tf.constant(audio))["scores"].numpy()
+    streams = {name: _stream_scores(folder, name, audio) for name in (MODEL_NAME, INT8_NAME)}
+    differences = {
+        "saved_model": float(np.abs(from_saved - offline).max()),
+        "stream_float32": float(np.abs(streams[MODEL_NAME] - offline).max()),
+    }
+    for name, difference in differences.items():
+        if not difference <= PARITY_TOLERANCE:
+            raise ParityError(
+                f"{name} differs from the trained model by {difference:.2g} in score",
+                expected=f"at most {PARITY_TOLERANCE:g}",
+                fix="this is a defect of wakebeam; please report it with the model's card",
+            )
+    agree, total = _agreement(detector, streams, threshold, audio.shape[1])
+    return differences | {
+        "stream_int8": float(np.abs(streams[INT8_NAME] - offline).max()),
+        "int8_detections_agreeing": agree,
+        "float_detections": total,
+    }
+
+
+def _save_model(detector: Detector, path: Path) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="waveform")])
+    def serve(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = detector.scores(waveform)
+        ends = tf.range(1, tf.shape(scores)[1] + 1) * detector.hop_samples
+        times_s = tf.cast(ends + detector.warmup_samples, tf.float32) / detector.sample_rate_hz
+        return {"scores": scores, "times_s": times_s}
+
+    module = tf.Module()
+    module.detector, module.serve = detector.network, serve
+    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+
+
+def _step_function(detector: Detector) -> Any:
+    initial = detector.initial_state()
+    specs = {f"state_{i}": tf.TensorSpec(s.shape, tf.float32) for i, s in enumerate(initial)}
+
+    @tf.function
+    def step(samples: tf.Tensor, **states: tf.Tensor) -> dict[str, tf.Tensor]:
+        ordered = [states[f"state_{i}"] for i in range(len(initial))]
+        scores, new = detector.step(samples, ordered)
+        return {"scores": scores} | {f"state_{i}": tf.identity(s) for i, s in enumerate(new)}
+
+    samples = tf.TensorSpec([1, detector.step_samples], tf.float32)
+    return step.get_concrete_function(samples=samples, **specs)
+
+
+def _convert(function: Any, detector: Detector, calibration: np.ndarray | None) -> bytes:
+    """Convert the step; with calibration audio, to int8. A converter is used once only."""
+    with tempfile.TemporaryDirectory() as folder:
+        module = tf.Module()
+        module.network = detector.network
+        tf.saved_model.save(module, folder, signatures={"step": function})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["step"])
+        if calibration is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: _calibration(detector, calibration)
+        return converter.convert()
+
+
+def _calibration(detector: Detector, audio: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Steps of real streams with the states that they really have."""
+    step = tf.function(detector.step)
+    for recording in audio[: max(1, _NUM_CALIBRATION_STEPS * detector.step_samples // audio.shape[1])]:
+        state: list[Any] = detector.initial_state()
+        if detector.warmup_samples:
+            state[0] = recording[None, : detector.warmup_samples]
+        stop = len(recording) - detector.step_samples + 1
+        for at in range(detector.warmup_samples, stop, detector.step_samples):
+            samples = recording[None, at : at + detector.step_samples]
+            yield (
+                "step",
+                {"samples": samples}
+                | {f"state_{i}": np.asarray(s, np.float32) for i, s in enumerate(state)},
+            )
+            _, state = step(tf.constant(samples), [tf.constant(s) for s in state])
+
+
+def _audio(data: str, manifest: Any, split: str) -> np.ndarray:
+    batch = next(judged_examples(data, manifest, split=split, batch_size=_NUM_CHECKED))
+    return batch[1].numpy()
+
+
+def _metadata(detector: Detector, card: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    measured = ("miss_rate", "miss_interval", "num_keywords", "false_accepts_per_hour")
+    measured += ("false_accept_interval", "hours", "time_to_detect_s", "time_since_onset_s")
+    initial = detector.initial_state()
+    return {
+        "name": card["name"],
+        "labels": list(detector.labels),
+        "sample_rate_hz": detector.sample_rate_hz,
+        "step_samples": detector.step_samples,
+        "hop_samples": detector.hop_samples,
+        "warmup_samples": detector.warmup_samples,
+        "initial_values": {f"state_{i}": float(s.flat[0]) for i, s in enumerate(initial)},
+        "threshold": report["threshold"],
+        "debounce_s": report["counting"]["debounce_s"],
+        "measured_on_test": {name: report[name] for name in measured},
+        "card": card,
+        "evaluation": report["model"],
+    }
+
+
+def _stream_scores(folder: Path, name: str, audio: np.ndarray) -> np.ndarray:
+    stream = StreamingDetector(folder, model_name=name)
+    rows = []
+    for recording in audio:
+        stream.reset()
+        parts = [stream.process(recording).scores, stream.finish().scores]
+        rows.append(np.concatenate(parts))
+    return np.stack(rows)
+
+
+def _agreement(
+    detector: Detector, streams: dict[str, np.ndarray], threshold: float, num_samples: int
+) -> tuple[int, int]:
+    times_s = detector.times_s(num_samples)
+    agree = total = 0
+    for ours, theirs in zip(streams[MODEL_NAME], streams[INT8_NAME], strict=True):
+        found = [
+            detect_events(
+                ScoredRecording("", times_s[-1], times_s, scores),
+                detector.labels,
+                threshold=threshold,
+                debounce_s=1.0,
+            )
+            for scores in (ours, theirs)
+        ]
+        total += len(found[0])
+        agree += sum(
+            any(a.label == b.label and abs(a.time_s - b.time_s) < 0.5 for b in found[1])
+            for a in found[0]
+        )
+    return agree, total
+
+
+def _publish(scratch: Path, out: Path) -> None:
+    os.chmod(scratch, 0o755)
+    old = out.with_name(f".{out.name}-old-{os.getpid()}")
+    if out.exists():
+        out.rename(old)
+    scratch.rename(out)
+    shutil.rmtree(old, ignore_errors=True)

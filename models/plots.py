@@ -1,0 +1,105 @@
+"""Pictures, without a display and without matplotlib's global state."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from models.event_matching import Matching, OperatingPoint
+from schemas.detection import ReferenceEvent
+
+_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+
+
+def det_curve(points: Sequence[OperatingPoint], chosen: OperatingPoint, title: str) -> bytes:
+    """Return a PNG: miss rate against false accepts per hour, the operating point marked."""
+    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    rates = np.array([p.false_accepts_per_hour for p in points])
+    misses = 100 * np.array([p.miss_rate for p in points])
+    axes.step(rates, misses, where="post", color=_BLUE, label="thresholds")
+    axes.plot(
+        chosen.false_accepts_per_hour,
+        100 * chosen.miss_rate,
+        "o",
+        color=_RED,
+        label=f"threshold {chosen.threshold:.3f}, chosen on validation",
+    )
+    axes.set_xscale("symlog", linthresh=0.5)
+    axes.set_xlim(0, None)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("false accepts per hour")
+    axes.set_ylabel("keywords missed, %")
+    axes.set_title(title)
+    axes.grid(color="#dddddd")
+    axes.legend()
+    return _png(figure)
+
+
+def detector_output(
+    audio: np.ndarray,
+    sample_rate_hz: int,
+    *,
+    times_s: np.ndarray,
+    scores: np.ndarray,
+    threshold: float,
+    events: Sequence[ReferenceEvent],
+    matching: Matching,
+    title: str,
+) -> bytes:
+    """Return a PNG of a stretch of sound: spectrogram, score over time, what was and was found.
+
+    Args:
+        audio: (num_samples,) float32 in ±1.
+        sample_rate_hz: its rate.
+        times_s, scores: (steps,) and (steps,) of one label.
+        threshold: as used for `matching`.
+        events: true events, keywords and others.
+        matching: of the detections with the events.
+        title: above the picture.
+    """
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.3])
+    size = 512
+    frames = np.lib.stride_tricks.sliding_window_view(audio, size)[:: size // 2]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2
+    top.imshow(
+        10 * np.log10(power.T + 1e-6),
+        origin="lower",
+        aspect="auto",
+        cmap="gray_r",
+        extent=(0, len(audio) / sample_rate_hz, 0, sample_rate_hz / 2000),
+    )
+    top.set_ylabel("kHz")
+    top.set_title(title)
+    for event in events:
+        keyword = event.kind == "keyword"
+        colour = _GREEN if keyword else _GREY
+        bottom.axvspan(event.onset_s, event.offset_s, color=colour, alpha=0.45 if keyword else 0.2)
+    bottom.plot(times_s, scores, color=_BLUE, linewidth=1.0)
+    bottom.axhline(threshold, color=_ORANGE, linestyle="--", linewidth=1.0)
+    marks = (
+        ([d.time_s for _, d in matching.hits], "v", _GREEN),
+        ([e.offset_s for e in matching.misses], "x", _RED),
+        ([d.time_s for d in matching.false_accepts], "^", _RED),
+    )
+    for places, marker, colour in marks:
+        bottom.plot(places, [1.08] * len(places), marker, color=colour, clip_on=False)
+    bottom.set_ylim(0, 1.15)
+    bottom.set_xlim(0, len(audio) / sample_rate_hz)
+    bottom.set_ylabel("score")
+    bottom.set_xlabel(
+        "seconds    green span: keyword, grey: other speech, dashes: threshold, "
+        "▾ hit, x miss, ▴ false accept"
+    )
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,141 @@
+"""A detector on live sound: packets of any size in, scores and events out, constant memory.
+
+Runs the exported streaming step with LiteRT; neither TensorFlow nor Keras is imported. Samples are
+collected until a whole step is there, so the numbers don't depend on how the sound was cut.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from models.event_matching import EventDetector
+from schemas.detection import Detection
+from schemas.errors import RequestError
+
+METADATA_NAME = "metadata.json"
+MODEL_NAME = "stream_float32.tflite"
+
+
+@dataclass(frozen=True)
+class StreamOutput:
+    """What a packet brought: scores with their times, and events that have ended."""
+
+    times_s: np.ndarray
+    scores: np.ndarray
+    detections: list[Detection]
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Read an exported detector's metadata.
+
+    Raises:
+        RequestError: the folder isn't an export.
+    """
+    try:
+        return json.loads((folder / METADATA_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"{folder} is not an exported detector ({error})",
+            expected=f"a folder with {METADATA_NAME} and {MODEL_NAME}",
+            fix="make one with `wakebeam export MODEL --out DIR`",
+        ) from error
+
+
+class StreamingDetector:
+    """One stream of sound.
+
+    Args:
+        folder: an export.
+        threshold: instead of the one chosen on validation.
+        model_name: another TFLite file of the export.
+    """
+
+    def __init__(
+        self, folder: Path, *, threshold: float | None = None, model_name: str = MODEL_NAME
+    ) -> None:
+        self.metadata = read_metadata(folder)
+        self.sample_rate_hz = int(self.metadata["sample_rate_hz"])
+        self.labels = tuple(self.metadata["labels"])
+        chosen = self.metadata.get("threshold")
+        self.threshold = threshold if threshold is not None else chosen
+        if self.threshold is None:
+            raise RequestError(
+                f"{folder} has no threshold, because its model was never evaluated",
+                fix="pass --threshold, or run `wakebeam evaluate` and export again",
+            )
+        self._step = int(self.metadata["step_samples"])
+        self._warmup = int(self.metadata["warmup_samples"])
+        self._hop = int(self.metadata["hop_samples"])
+        interpreter = Interpreter(model_path=str(folder / model_name), num_threads=1)
+        self._run = interpreter.get_signature_runner("step")
+        self._shapes = {
+            name: (detail["shape"], detail["dtype"])
+            for name, detail in self._run.get_input_details().items()
+            if name != "samples"
+        }
+        self._fill = self.metadata["initial_values"]
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream: no memory of what was heard, time zero."""
+        debounce_s = float(self.metadata["debounce_s"])
+        self._events = EventDetector(self.labels, self.threshold, debounce_s)
+        self._state = {
+            name: np.full(shape, self._fill[name], dtype)
+            for name, (shape, dtype) in self._shapes.items()
+        }
+        self._pending = np.zeros(0, np.float32)
+        self._warm = self._warmup == 0
+        self._num_steps = 0
+
+    def process(self, samples: np.ndarray) -> StreamOutput:
+        """Take the next packet.
+
+        Args:
+            samples: (n,) float32 in ±1 or int16, at the detector's rate; any n ≥ 0.
+        """
+        if samples.dtype == np.int16:
+            samples = samples.astype(np.float32) / np.float32(32768.0)
+        self._pending = np.concatenate((self._pending, samples.astype(np.float32, copy=False)))
+        if not self._warm and len(self._pending) >= self._warmup:
+            self._state["state_0"][:] = self._pending[: self._warmup]
+            self._pending = self._pending[self._warmup :]
+            self._warm = True
+        scores = []
+        at = 0
+        while self._warm and len(self._pending) - at >= self._step:
+            scores.append(self._one_step(self._pending[None, at : at + self._step]))
+            at += self._step
+        self._pending = self._pending[at:].copy()
+        found = np.concatenate(scores) if scores else np.zeros((0, len(self.labels)), np.float32)
+        first = self._num_steps + 1
+        self._num_steps += len(found)
+        ends = self._warmup + self._hop * np.arange(first, self._num_steps + 1)
+        times_s = ends / self.sample_rate_hz
+        return StreamOutput(times_s, found, self._events.process(times_s, found))
+
+    def finish(self) -> StreamOutput:
+        """End the stream: hear the last incomplete step with silence after it, close events."""
+        missing = (self._warmup if not self._warm else 0) + self._step - len(self._pending)
+        true_steps = max(0, len(self._pending) - (0 if self._warm else self._warmup)) // self._hop
+        before = self._num_steps
+        out = self.process(np.zeros(missing, np.float32)) if true_steps else None
+        closed = self._events.flush()
+        if out is None:
+            empty = np.zeros((0, len(self.labels)), np.float32)
+            return StreamOutput(np.zeros(0), empty, closed)
+        self._num_steps = before + true_steps
+        return StreamOutput(
+            out.times_s[:true_steps], out.scores[:true_steps], out.detections + closed
+        )
+
+    def _one_step(self, samples: np.ndarray) -> np.ndarray:
+        out = self._run(samples=samples, **self._state)
+        self._state = {name: out[name] for name in self._state}
+        return np.asarray(out["scores"][0])

@@ -1,0 +1,333 @@
+"""Training: a network fitted to a data set, judged by events, safe to kill.
+
+Each epoch ends with the event-level cost on the validation split, a checkpoint and a line in
+`history.json`, in this order: the best weights are written before the history that names them. A
+killed run goes on at its last finished epoch with the same optimiser state, learning rate and
+example order. Early stopping and the choice of weights look at events, never at the loss.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tensorflow as tf
+import tf_keras as keras
+
+from models.detector import CARD_NAME, MAX_LOGIT, Detector, read_card, write_json
+from models.event_matching import choose_point, event_cost, sweep
+from models.scoring import score_split
+from models.strategies import create_strategy
+from pipeline.frame_labels import LabelRule
+from pipeline.input_dataset import read_manifest, training_dataset
+from schemas.canonical import digest
+from schemas.dataset import Manifest
+from schemas.errors import TrainingError
+from schemas.recipe import Recipe
+
+Progress = Callable[[int, int, str], None]
+_HISTORY, _CHECKPOINTS, _LOGS, _BEST = "history.json", "checkpoints", "logs", "best"
+_WARM_UP = 0.1
+_BETA_2 = 0.98
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a call of `train` did.
+
+    Attributes:
+        card: of the finished model.
+        resumed_from_epoch: epochs that an earlier run had done; 0 for a fresh start.
+        already_complete: nothing was left to do.
+    """
+
+    card: dict[str, Any]
+    resumed_from_epoch: int
+    already_complete: bool
+
+
+class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then a cosine to a hundredth of the peak: a pure function of the step."""
+
+    def __init__(self, peak: float, total_steps: int) -> None:
+        self._peak = peak
+        self._total = total_steps
+        self._warm_up = max(1, min(100, round(_WARM_UP * total_steps)))
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the learning rate of a step."""
+        step = tf.cast(step, tf.float32)
+        rising = (step + 1.0) / self._warm_up
+        done = tf.minimum(1.0, (step - self._warm_up) / max(1, self._total - self._warm_up))
+        falling = 0.01 + 0.99 * 0.5 * (1.0 + tf.cos(math.pi * tf.maximum(done, 0.0)))
+        return self._peak * tf.minimum(rising, falling)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes an equal schedule."""
+        return {"peak": self._peak, "total_steps": self._total}
+
+
+def masked_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Binary cross-entropy from logits, mean over labels: (B, S, L) twice → (B, S).
+
+    Step weights, 0 where the answer doesn't matter, come as Keras' sample weights.
+    """
+    logits = tf.clip_by_value(logits, -MAX_LOGIT, MAX_LOGIT)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.reduce_mean(losses, axis=-1)
+
+
+def training_identity(recipe: Recipe, manifest: Manifest) -> str:
+    """Return a digest of all that a training depends on."""
+    parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
+    return digest([manifest.identity(), recipe.seed, *(p.model_dump(mode="json") for p in parts)])
+
+
+def training_state(
+    recipe: Recipe, manifest: Manifest, folder: Path
+) -> Literal["empty", "unfinished", "complete"]:
+    """Say what a model folder holds.
+
+    Raises:
+        TrainingError: a model of another recipe or data set.
+    """
+    if not (folder / _HISTORY).exists():
+        return "empty"
+    history = _read_history(folder)
+    if history.get("identity") != training_identity(recipe, manifest):
+        raise TrainingError(
+            f"{folder} holds a model of another recipe or data set",
+            expected="the model of this recipe, unfinished or complete, or no model",
+            fix="pass --overwrite to train anew, or keep the folder under another name",
+        )
+    finished = (folder / CARD_NAME).exists() and history.get("finished", False)
+    return "complete" if finished else "unfinished"
+
+
+def train(
+    recipe: Recipe,
+    data: str,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> TrainingResult:
+    """Train the recipe's model on a data set, go on with a killed run, or find it done.
+
+    Args:
+        recipe: features, model, training and evaluation sections are used.
+        data: folder or URI of a complete data set.
+        folder: where the model, its checkpoints, history and TensorBoard logs go.
+        overwrite: train anew although the folder holds something.
+        progress: called with (steps done, steps in all, remark) after every step.
+
+    Raises:
+        TrainingError: the folder holds another model, or the data set is too small for a batch.
+        DatasetError: the data set isn't complete.
+    """
+    manifest = read_manifest(data)
+    if overwrite:
+        try:
+            training_state(recipe, manifest, folder)
+        except TrainingError:
+            _clear(folder)
+    if training_state(recipe, manifest, folder) == "complete":
+        return TrainingResult(read_card(folder), 0, True)
+    config = recipe.training
+    strategy = create_strategy(config.strategy)
+    steps = manifest.num_examples("train") // config.batch_size
+    if steps < 1 or not manifest.num_examples("validation"):
+        raise TrainingError(
+            f"{manifest.num_examples('train')} training and "
+            f"{manifest.num_examples('validation')} validation examples",
+            expected=f"at least one batch of {config.batch_size}, and some to validate on",
+            fix="raise dataset.num_examples or lower training.batch_size",
+        )
+    keras.utils.set_random_seed(recipe.seed % 2**32)
+    with strategy.scope():
+        detector = Detector.of(recipe)
+        optimizer = keras.optimizers.AdamW(
+            learning_rate=WarmUpCosine(config.learning_rate, steps * config.epochs),
+            weight_decay=config.weight_decay,
+            beta_2=_BETA_2,
+            global_clipnorm=config.clip_norm,
+        )
+        optimizer.build(detector.network.trainable_variables)
+        detector.network.compile(optimizer=optimizer, loss=masked_loss)
+        epoch_done = tf.Variable(0, dtype=tf.int64, trainable=False)
+    checkpoint = tf.train.Checkpoint(
+        network=detector.network, optimizer=optimizer, epoch=epoch_done
+    )
+    manager = tf.train.CheckpointManager(checkpoint, str(folder / _CHECKPOINTS), max_to_keep=2)
+    history = {"identity": training_identity(recipe, manifest), "epochs": []}
+    if manager.latest_checkpoint:
+        checkpoint.restore(manager.latest_checkpoint)
+        found = _read_history(folder)
+        history["epochs"] = found.get("epochs", [])[: int(epoch_done.numpy())]
+    first = int(epoch_done.numpy())
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / _HISTORY, history)
+    watch = _EpochEnd(
+        detector, recipe, data, manifest, folder, manager, epoch_done, history, steps, progress
+    )
+    if first < config.epochs and not watch.is_stale():
+        dataset = training_dataset(
+            data,
+            manifest,
+            split="train",
+            batch_size=config.batch_size,
+            epochs=range(first, config.epochs),
+            seed=recipe.seed,
+            feature_fn=detector.features,
+            rule=label_rule(recipe, detector, manifest),
+        )
+        board = keras.callbacks.TensorBoard(str(folder / _LOGS), write_graph=False)
+        detector.network.fit(
+            dataset,
+            initial_epoch=first,
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            callbacks=[watch, board],
+            verbose=0,
+        )
+    return TrainingResult(_finish(detector, recipe, manifest, folder, history), first, False)
+
+
+def label_rule(recipe: Recipe, detector: Detector, manifest: Manifest) -> LabelRule:
+    """Return how events become labels for a detector's stride."""
+    return LabelRule.of(
+        recipe.training.label_window,
+        labels=detector.labels,
+        num_steps=detector.num_steps(manifest.example_samples),
+        warmup_samples=detector.warmup_samples,
+        hop_samples=detector.hop_samples,
+        sample_rate_hz=detector.sample_rate_hz,
+        positive_weight=recipe.training.positive_weight,
+    )
+
+
+class _EpochEnd(keras.callbacks.Callback):
+    """Judges, saves and reports; stops when the event-level cost no longer falls."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        recipe: Recipe,
+        data: str,
+        manifest: Manifest,
+        folder: Path,
+        manager: tf.train.CheckpointManager,
+        epoch_done: tf.Variable,
+        history: dict[str, Any],
+        steps: int,
+        progress: Progress | None,
+    ) -> None:
+        super().__init__()
+        self._detector, self._recipe, self._data = detector, recipe, data
+        self._manifest, self._folder, self._manager = manifest, folder, manager
+        self._epoch_done, self._history, self._steps = epoch_done, history, steps
+        self._progress = progress
+        self._remark = ""
+        self._began_s = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._began_s = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = (logs or {}).get("loss", math.nan)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} in step {batch} of epoch {int(self._epoch_done) + 1}",
+                fix="lower training.learning_rate and run the same command again",
+            )
+        if self._progress is not None:
+            done = int(self._epoch_done.numpy()) * self._steps + batch + 1
+            self._progress(done, self._steps * self._recipe.training.epochs, self._remark)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        judging = self._recipe.evaluation
+        recordings = score_split(self._detector, self._data, self._manifest, "validation")
+        points = sweep(
+            recordings,
+            self._detector.labels,
+            debounce_s=judging.debounce_s,
+            hit_window_s=judging.hit_window_s,
+        )
+        cost = event_cost(points)
+        point = choose_point(points, judging.max_false_accepts_per_hour)
+        best = min((e["event_cost"] for e in self._history["epochs"]), default=math.inf)
+        if cost < best:
+            self._detector.save(self._folder / _BEST, {"epoch": epoch + 1})
+        self._history["epochs"].append(
+            {
+                "epoch": epoch + 1,
+                "loss": float((logs or {}).get("loss", math.nan)),
+                "event_cost": cost,
+                "miss_rate": point.miss_rate,
+                "false_accepts_per_hour": point.false_accepts_per_hour,
+                "threshold": point.threshold,
+                "seconds": round(time.monotonic() - self._began_s, 2),
+            }
+        )
+        if logs is not None:
+            logs["val_event_cost"] = cost
+            logs["val_miss_rate"] = point.miss_rate
+        write_json(self._folder / _HISTORY, self._history)
+        self._epoch_done.assign(epoch + 1)
+        self._manager.save()
+        self._remark = (
+            f"epoch {epoch + 1}: {100 * point.miss_rate:.1f} % missed at "
+            f"{point.false_accepts_per_hour:.1f} false accepts/h on validation"
+        )
+        if self.is_stale():
+            self.model.stop_training = True
+
+    def is_stale(self) -> bool:
+        """Whether the last epochs brought nothing better."""
+        costs = [entry["event_cost"] for entry in self._history["epochs"]]
+        patience = self._recipe.training.early_stopping_epochs
+        return len(costs) > patience and min(costs[-patience:]) >= min(costs[:-patience])
+
+
+def _finish(
+    detector: Detector, recipe: Recipe, manifest: Manifest, folder: Path, history: dict[str, Any]
+) -> dict[str, Any]:
+    best = Detector.load(folder / _BEST)
+    chosen = min(history["epochs"], key=lambda e: (e["event_cost"], e["epoch"]))
+    card = {
+        "name": recipe.name,
+        "seed": recipe.seed,
+        "training": recipe.training.model_dump(mode="json"),
+        "evaluation": recipe.evaluation.model_dump(mode="json"),
+        "dataset": {"identity": manifest.identity(), "recipe_digest": manifest.recipe_digest},
+        "licences": dict(manifest.material["licences"]),
+        "best_epoch": chosen,
+        "epochs_trained": len(history["epochs"]),
+        "software": {"tensorflow": tf.__version__, "python": platform.python_version()},
+    }
+    best.save(folder, card)
+    history["finished"] = True
+    write_json(folder / _HISTORY, history)
+    return read_card(folder)
+
+
+def _read_history(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / _HISTORY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _clear(folder: Path) -> None:
+    """Remove what training wrote, the history last."""
+    for name in (_CHECKPOINTS, _LOGS, _BEST):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (CARD_NAME, "evaluation.json", _HISTORY):
+        (folder / name).unlink(missing_ok=True)
