@@ -73,7 +73,7 @@ def make_runner(options: PipelineOptions) -> PipelineRunner:
     direct = options.view_as(DirectOptions)
     if name == "FnApiRunner" and direct.direct_running_mode == "multi_processing":
         direct.direct_running_mode = "in_memory"  # else Beam puts its own environment back
-        command = f"{shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
+        command = f"{shlex.quote(sys.executable)} -m beam_jobs.worker"
         return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
     return create_runner(name)
 

@@ -25,6 +25,7 @@ import tensorflow as tf
 from models.detector import Detector, read_card, write_json
 from models.evaluation import REPORT_NAME
 from models.event_matching import detect_events
+from models.quiet import quiet_stderr
 from models.streaming import METADATA_NAME, MODEL_NAME, StreamingDetector
 from pipeline.input_dataset import judged_examples, read_manifest
 from schemas.detection import ScoredRecording
@@ -124,7 +125,7 @@ def _save_model(detector: Detector, path: Path) -> None:
         return {"scores": scores, "times_s": times_s}
 
     module = tf.Module()
-    module.detector, module.serve = detector.network, serve
+    module.kept, module.serve = list(detector.network.variables), serve
     tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
 
 
@@ -146,13 +147,14 @@ def _convert(function: Any, detector: Detector, calibration: np.ndarray | None) 
     """Convert the step; with calibration audio, to int8. A converter is used once only."""
     with tempfile.TemporaryDirectory() as folder:
         module = tf.Module()
-        module.network = detector.network
+        module.kept = list(detector.network.variables)  # what the function refers to
         tf.saved_model.save(module, folder, signatures={"step": function})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["step"])
         if calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: _calibration(detector, calibration)
-        return converter.convert()
+        with quiet_stderr():
+            return converter.convert()
 
 
 def _calibration(detector: Detector, audio: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:

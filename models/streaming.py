@@ -15,6 +15,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from models.event_matching import EventDetector
+from models.quiet import quiet_stderr
 from schemas.detection import Detection
 from schemas.errors import RequestError
 
@@ -72,8 +73,9 @@ class StreamingDetector:
         self._step = int(self.metadata["step_samples"])
         self._warmup = int(self.metadata["warmup_samples"])
         self._hop = int(self.metadata["hop_samples"])
-        interpreter = Interpreter(model_path=str(folder / model_name), num_threads=1)
-        self._run = interpreter.get_signature_runner("step")
+        with quiet_stderr():
+            interpreter = Interpreter(model_path=str(folder / model_name), num_threads=1)
+            self._run = interpreter.get_signature_runner("step")
         self._shapes = {
             name: (detail["shape"], detail["dtype"])
             for name, detail in self._run.get_input_details().items()

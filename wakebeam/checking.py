@@ -1,0 +1,118 @@
+"""`wakebeam check`: what a recipe's material is like and what it would make, before it is made.
+
+Nothing is written but the clip bank. The minutes come from rendering a few scenes in memory here
+and now, and are for one core.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from pipeline.clip_bank import ClipBank
+from pipeline.example_codec import encode_example
+from pipeline.scene_planner import ScenePlanner
+from pipeline.scene_renderer import render_scene
+from pipeline.splits import split_clips
+from schemas.dataset import plan_shards
+from schemas.recipe import SPLITS, Recipe
+
+_NUM_SAMPLED = 16
+
+
+def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
+    """Return material, splits, feasibility and size as plain values; raises what synth would.
+
+    Raises:
+        MaterialError, InfeasibleScene: the recipe can't be made, with what to change.
+    """
+    by_split = split_clips(bank.clips, recipe.splits)
+    splits: dict[str, Any] = {}
+    seconds = total_bytes = 0.0
+    for split in SPLITS:
+        wanted = getattr(recipe.dataset.num_examples, split)
+        if not wanted:
+            continue
+        planner = ScenePlanner(recipe, by_split[split], split)
+        began_s = time.perf_counter()
+        sizes = []
+        for index in range(min(_NUM_SAMPLED, wanted)):
+            plan = planner.plan(index)
+            audio = render_scene(plan, bank)
+            encoding = recipe.dataset.encoding
+            sizes.append(len(encode_example(plan, audio, encoding=encoding, recipe_digest="")))
+        each_s = (time.perf_counter() - began_s) / len(sizes)
+        seconds += each_s * wanted
+        total_bytes += float(np.mean(sizes)) * wanted
+        splits[split] = {
+            "examples": wanted,
+            "fit_probability": planner.fit_probability,
+            "worst_case_s": sum(planner.worst_case) / recipe.sample_rate_hz,
+            "never_placed": [clip.clip_id for clip in planner.never_placed],
+            "clips": _table(by_split[split]),
+        }
+    return {
+        "clips": len(bank.clips),
+        "hours_of_material": sum(c.num_samples for c in bank.clips) / bank.sample_rate_hz / 3600,
+        "rejects": [reject.to_json() for reject in bank.rejects],
+        "duplicates": _duplicates(bank),
+        "without_speaker": sum(c.group.startswith("file ") for c in bank.clips),
+        "splits": splits,
+        "shards": len(plan_shards(recipe)),
+        "bytes": int(total_bytes),
+        "core_minutes": seconds / 60,
+    }
+
+
+def check_text(found: dict[str, Any], recipe: Recipe) -> str:
+    """Return the result of `check` for people."""
+    lines = [
+        f"material: {found['clips']} clips, {found['hours_of_material']:.2f} h; "
+        f"{len(found['rejects'])} files can't be used; {len(found['duplicates'])} exact duplicates"
+    ]
+    lines += [f"  {item['path']}: {item['reason']}" for item in found["rejects"]]
+    if found["without_speaker"]:
+        lines.append(
+            f"{found['without_speaker']} clips have no known speaker: they are split by file, so "
+            "one speaker may be heard in training and in test"
+        )
+    for split, values in found["splits"].items():
+        table = ", ".join(
+            f"{name} {row['clips']} ({row['groups']} groups)" for name, row in values["clips"].items()
+        )
+        lines.append(f"{split}: {values['examples']} scenes from {table}")
+        if values["fit_probability"] < 1.0:
+            lines.append(
+                f"  the worst case needs {values['worst_case_s']:.1f} s of clips in "
+                f"{recipe.scene.duration_s:g} s; {100 * values['fit_probability']:.1f} % of free "
+                "draws fit, and scenes are drawn from those"
+            )
+        if values["never_placed"]:
+            names = values["never_placed"]
+            lines.append(f"  {len(names)} clips are too long ever to be placed, e.g. {names[0]}")
+    lines.append(
+        f"makes {sum(v['examples'] for v in found['splits'].values())} scenes in "
+        f"{found['shards']} shards, about {found['bytes'] / 1e6:.0f} MB and "
+        f"{found['core_minutes']:.1f} minutes of one core"
+    )
+    return "\n".join(lines)
+
+
+def _table(clips: Any) -> dict[str, dict[str, int]]:
+    counts: Counter[str] = Counter()
+    groups: dict[str, set[str]] = {}
+    for clip in clips:
+        name = f"{clip.role} {clip.label}" if clip.role == "keyword" else clip.role
+        counts[name] += 1
+        groups.setdefault(name, set()).add(clip.group)
+    return {name: {"clips": n, "groups": len(groups[name])} for name, n in sorted(counts.items())}
+
+
+def _duplicates(bank: ClipBank) -> list[list[str]]:
+    same: dict[str, list[str]] = {}
+    for clip in bank.clips:
+        same.setdefault(clip.content_sha256, []).append(clip.clip_id)
+    return [names for names in same.values() if len(names) > 1]

@@ -1,0 +1,336 @@
+"""The command line. Each verb is a few lines here; the work is done elsewhere.
+
+Results go to stdout, progress and errors to stderr. Exit code 0: done; 1: the work failed or fell
+short; 2: the request was wrong. An error is one paragraph; `--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.errors import RequestError, WakebeamError
+from wakebeam.console import say, show, show_json
+
+app = typer.Typer(
+    name="wakebeam",
+    help="From a handful of recordings, or only a phrase to speak, to a sound detector.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipePath = Annotated[Path, typer.Argument(help="recipe.yaml, or the folder that holds it")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. --set dataset.out=data2"),
+]
+Workers = Annotated[int, typer.Option("--num-workers", min=1, help="local worker processes")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what another recipe made")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
+
+
+@app.command(epilog="Example: wakebeam init w --keyword takes/hello --background noise")
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="gets recipe.yaml")],
+    keyword: Annotated[list[Path], typer.Option(help="folders of takes; the name is the label")],
+    background: Annotated[list[Path], typer.Option(help="folders of ambient sound")],
+    negative: Annotated[list[Path] | None, typer.Option(help="folders of other sounds")] = None,
+    name: Annotated[str | None, typer.Option(help="of the recipe")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the recipe")] = False,
+) -> None:
+    """Write a commented recipe for the material given."""
+    from wakebeam.new_recipe import write_recipe
+
+    path = write_recipe(
+        folder,
+        keywords=keyword,
+        negatives=negative or [],
+        backgrounds=background,
+        name=name,
+        overwrite=overwrite,
+    )
+    show(f"wrote {path}\nnext: wakebeam check {path}; wakebeam run {path}")
+
+
+@app.command(epilog="Example: wakebeam check w/recipe.yaml")
+def check(recipe: RecipePath, set_: Set = None, as_json: AsJson = False) -> None:
+    """Show what the material is like and what the recipe would make; makes no scenes."""
+    from wakebeam.checking import check as check_recipe
+    from wakebeam.checking import check_text
+    from wakebeam.stages import make_bank
+    from wakebeam.workspace import Workspace
+
+    workspace = Workspace.open(recipe, set_ or ())
+    bank, _ = make_bank(workspace)
+    found = check_recipe(workspace.recipe, bank)
+    if as_json:
+        show_json(found)
+    else:
+        show(check_text(found, workspace.recipe))
+
+
+@app.command(epilog="Example: wakebeam run w/recipe.yaml --set training.epochs=20")
+def run(
+    recipe: RecipePath, set_: Set = None, num_workers: Workers = 2, overwrite: Overwrite = False
+) -> None:
+    """Make all that is not already made: bank, data set, model, evaluation, export."""
+    from models.evaluation import REPORT_NAME
+    from wakebeam.stages import run_all
+    from wakebeam.workspace import Workspace
+
+    workspace = Workspace.open(recipe, set_ or ())
+    run_all(workspace, num_workers=num_workers, overwrite=overwrite)
+    show((workspace.model / REPORT_NAME).with_suffix(".txt").read_text(encoding="utf-8"))
+    show(f"next: wakebeam detect --model {workspace.export} FILE")
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Example: wakebeam synth w/recipe.yaml --out gs://bucket/data --runner=DataflowRunner",
+)
+def synth(
+    context: typer.Context,
+    recipe: RecipePath,
+    out: Annotated[str | None, typer.Option(help="folder or URI instead of dataset.out")] = None,
+    set_: Set = None,
+    num_workers: Workers = 2,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the data set with Beam; options that aren't listed here go to Beam (--runner=…)."""
+    from wakebeam.stages import make_bank, make_dataset
+    from wakebeam.workspace import Workspace
+
+    workspace = Workspace.open(recipe, set_ or ())
+    bank, _ = make_bank(workspace)
+    result = make_dataset(
+        workspace,
+        bank,
+        out=out,
+        beam_arguments=context.args,
+        num_workers=num_workers,
+        overwrite=overwrite,
+    )
+    manifest = result.manifest
+    if as_json:
+        show_json(
+            {
+                "out": out or workspace.data,
+                "identity": manifest.identity(),
+                "recipe_digest": manifest.recipe_digest,
+                "shards_made": result.num_made,
+                "shards_reused": result.num_reused,
+            }
+        )
+        return
+    done = "already complete" if result.already_complete else f"{result.num_made} shards made"
+    kept = f", {result.num_reused} kept" if result.num_reused and result.num_made else ""
+    show(f"{out or workspace.data}: {done}{kept}; identity {manifest.identity()[:16]}")
+
+
+@app.command(epilog="Example: wakebeam verify w/data")
+def verify(dataset: str, as_json: AsJson = False) -> None:
+    """Check a data set: manifest, checksums, every record against the schema."""
+    from beam_jobs.verification import verify as verify_dataset
+    from wakebeam.console import progress
+
+    with progress("verify", "bytes") as update:
+        found = verify_dataset(dataset, progress=update)
+    if as_json:
+        show_json({"records": found.num_records, "problems": found.problems})
+    else:
+        show("\n".join([*found.problems, f"{found.num_records} records checked"]))
+    if found.problems:
+        raise WakebeamError(
+            f"{dataset} has {len(found.problems)} problems",
+            fix="delete the damaged shards and run `wakebeam synth` again",
+        )
+    say("sound")
+
+
+@app.command(epilog="Example: wakebeam train w/recipe.yaml")
+def train(recipe: RecipePath, set_: Set = None, overwrite: Overwrite = False) -> None:
+    """Train on the data set; goes on where a killed run stopped."""
+    from wakebeam.stages import make_model
+    from wakebeam.workspace import Workspace
+
+    workspace = Workspace.open(recipe, set_ or ())
+    result = make_model(workspace, overwrite=overwrite)
+    if result.already_complete:
+        show(f"{workspace.model}: already trained")
+    else:
+        began = f"went on after epoch {result.resumed_from_epoch}; " * bool(result.resumed_from_epoch)
+        show(f"{workspace.model}: {began}{result.card['epochs_trained']} epochs")
+
+
+@app.command(epilog="Example: wakebeam evaluate w/model --dataset w/data")
+def evaluate(
+    model: Path,
+    dataset: Annotated[str | None, typer.Option(help="its validation and test splits")] = None,
+    stream: Annotated[Path | None, typer.Option(help="a recording, with --labels")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Audacity labels of --stream")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count misses and false accepts per hour, with intervals; MODEL is a model or an export."""
+    if (dataset is None) == (stream is None) or (stream is None) != (labels is None):
+        raise RequestError(
+            "neither or both of --dataset and --stream, or one of --stream and --labels alone",
+            expected="--dataset DATA, or --stream WAV --labels TXT",
+        )
+    from models.evaluation import evaluate as evaluate_model
+    from models.evaluation import report_text
+
+    if dataset is not None:
+        values = evaluate_model(model, dataset).values
+    else:
+        from wakebeam.stream_evaluation import evaluate_stream
+
+        assert stream is not None and labels is not None
+        values = evaluate_stream(model, stream, labels).values
+    if as_json:
+        show_json(values)
+    else:
+        show(report_text(values))
+
+
+@app.command(epilog="Example: wakebeam export w/model --out w/export --dataset w/data")
+def export(
+    model: Path,
+    out: Annotated[Path, typer.Option(help="folder of the export")],
+    dataset: Annotated[str | None, typer.Option(help="to check with; MODEL/../data")] = None,
+) -> None:
+    """Write SavedModel, TFLite float32 and int8, and metadata; refuses where they disagree."""
+    from models.export import export as export_model
+
+    metadata = export_model(model, out, data=dataset or str(model.resolve().parent / "data"))
+    parity = metadata["parity"]
+    show(
+        f"{out}: largest difference in score from the trained model: SavedModel "
+        f"{parity['saved_model']:.1e}, stream {parity['stream_float32']:.1e}, int8 "
+        f"{parity['stream_int8']:.1e} ({parity['int8_detections_agreeing']} of "
+        f"{parity['float_detections']} detections alike)"
+    )
+
+
+@app.command(epilog="Example: wakebeam detect --model w/export recording.m4a")
+def detect(
+    model: Annotated[Path, typer.Option(help="folder of an export")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE…")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0.0, max=1.0)] = None,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="raw int16 mono at the model's rate")
+    ] = False,
+) -> None:
+    """Print a JSON line for each detection: time_s, onset_s, label, score."""
+    if bool(files) == stdin:
+        raise RequestError("name files or pass --stdin, one of the two")
+    from models.streaming import StreamingDetector
+    from wakebeam.detecting import detect_file, detect_pcm
+
+    detector = StreamingDetector(model, threshold=threshold)
+    if stdin:
+        for line in detect_pcm(detector):
+            show_json(line)
+    for path in files or []:
+        for line in detect_file(detector, path):
+            show_json(line | ({"file": str(path)} if len(files or []) > 1 else {}))
+
+
+@app.command(epilog='Example: wakebeam speak "hello beacon" --out takes')
+def speak(
+    phrases: Annotated[list[str], typer.Argument(metavar="PHRASE…")],
+    out: Annotated[Path, typer.Option(help="folder; each phrase gets a folder in it")],
+    takes: Annotated[int, typer.Option(min=1, help="of each phrase")] = 100,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+) -> None:
+    """Speak phrases in many voices, rates and pitches; takes that exist are kept."""
+    from pipeline.speech import speak_takes
+    from wakebeam.console import progress
+
+    with progress("speak", "takes") as update:
+        made, kept = speak_takes(phrases, out, num_takes=takes, seed=seed, progress=update)
+    show(f"{out}: {made} takes spoken, {kept} were there")
+
+
+@app.command(epilog="Example: wakebeam demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="folder")] = Path("wakebeam-demo"),
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+) -> None:
+    """Make, train, judge and run a detector in minutes, without any data."""
+    from wakebeam.demo import run_demo
+
+    show(run_demo(out, seed=seed))
+
+
+def spread(argv: list[str]) -> list[str]:
+    """Let `init --keyword A B` mean `init --keyword A --keyword B`, which click can't parse."""
+    if argv[:1] != ["init"]:
+        return argv
+    out, current = argv[:1], None
+    for word in argv[1:]:
+        if word.startswith("-"):
+            current = word if word in ("--keyword", "--negative", "--background") else None
+            if current is None:
+                out.append(word)
+        elif current is not None:
+            out += [current, word]
+        else:
+            out.append(word)
+    return out
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; exits with 0, 1 or 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [word for word in arguments if word != "--debug"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
+    for name in ("tensorflow", "absl", "apache_beam"):
+        logging.getLogger(name).setLevel(logging.INFO if debug else logging.ERROR)
+    try:
+        code = app(args=spread(arguments), standalone_mode=False, prog_name="wakebeam")
+    except WakebeamError as error:
+        if debug:
+            raise
+        code = _fail(str(error), error.exit_code)
+    except typer.Exit as error:
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("stopped; the same command goes on where it was", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        if debug:
+            raise
+        code = _unexpected(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(text: str, code: int) -> int:
+    sys.stderr.write(f"wakebeam: {text}\n")
+    return code
+
+
+def _unexpected(error: Exception) -> int:
+    import click
+
+    if isinstance(error, click.ClickException):
+        return _fail(f"{error.format_message()} See `wakebeam --help`.", 2)
+    if isinstance(error, OSError):
+        return _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1)
+    return _fail(f"{type(error).__name__}: {error} (--debug shows where)", 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""The stages of a recipe, each skipped if it is done and current, resumed if it was interrupted.
+
+A stage knows what it was made from by digests, never by time stamps. One that was made from
+something else is an error until `overwrite` allows to replace it: nothing is silently lost.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from beam_jobs.synthesize import DEFAULT_NUM_WORKERS, SynthesisResult, read_manifest, synthesize
+from pipeline.clip_bank import ClipBank, open_or_build_bank
+from schemas.errors import WakebeamError
+from wakebeam.console import clock, progress, say
+from wakebeam.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class StageLine:
+    """What became of one stage: `made`, `resumed` or `current`, and a remark."""
+
+    name: str
+    state: str
+    remark: str
+    seconds: float
+
+    def text(self) -> str:
+        """One line for people."""
+        return f"{self.name:9} {self.state:8} {self.remark} ({clock(self.seconds)})"
+
+
+def run_all(
+    workspace: Workspace, *, num_workers: int = DEFAULT_NUM_WORKERS, overwrite: bool = False
+) -> list[StageLine]:
+    """Do what is not already done, from material to exported detector."""
+    lines: list[StageLine] = []
+
+    def stage(name: str, work: Callable[[], tuple[str, str]]) -> None:
+        began_s = time.monotonic()
+        state, remark = work()
+        lines.append(StageLine(name, state, remark, time.monotonic() - began_s))
+        say(lines[-1].text())
+
+    stage("bank", lambda: _bank_stage(workspace))
+    stage("synth", lambda: _synth_stage(workspace, num_workers, overwrite))
+    stage("train", lambda: _train_stage(workspace, overwrite))
+    stage("evaluate", lambda: _evaluate_stage(workspace))
+    stage("export", lambda: _export_stage(workspace))
+    return lines
+
+
+def make_bank(workspace: Workspace) -> tuple[ClipBank, bool]:
+    """Return the recipe's clip bank, and whether it was there already."""
+    with progress("bank", "files") as update:
+        return open_or_build_bank(
+            workspace.recipe,
+            base_dir=workspace.folder,
+            bank_root=workspace.bank_root,
+            progress=update,
+        )
+
+
+def make_dataset(
+    workspace: Workspace,
+    bank: ClipBank,
+    *,
+    out: str | None = None,
+    beam_arguments: list[str] | None = None,
+    num_workers: int = DEFAULT_NUM_WORKERS,
+    overwrite: bool = False,
+) -> SynthesisResult:
+    """Run the Beam job with progress."""
+    with progress("synth", "scenes") as update:
+        return synthesize(
+            workspace.recipe,
+            bank.directory,
+            out or workspace.data,
+            beam_arguments=beam_arguments,
+            num_workers=num_workers,
+            overwrite=overwrite,
+            progress=update,
+        )
+
+
+def make_model(workspace: Workspace, *, overwrite: bool = False) -> Any:
+    """Train with progress; returns models.training.TrainingResult."""
+    from models.training import train
+
+    remark = ""
+
+    with progress("train", "steps") as update:
+
+        def show(done: int, total: int, text: str) -> None:
+            nonlocal remark
+            if text != remark:
+                remark = text
+                say(f"train: {text}")
+            update(done, total)
+
+        return train(
+            workspace.recipe,
+            workspace.data,
+            workspace.model,
+            overwrite=overwrite,
+            progress=show,
+        )
+
+
+def reject_summary(bank: ClipBank, most: int = 10) -> str:
+    """Name the files that can't be used and why."""
+    rows = [f"  {reject.path}: {reject.reason}" for reject in bank.rejects[:most]]
+    more = len(bank.rejects) - most
+    return "\n".join(rows + ([f"  and {more} more (wakebeam check lists all)"] if more > 0 else []))
+
+
+def _bank_stage(workspace: Workspace) -> tuple[str, str]:
+    bank, reused = make_bank(workspace)
+    if bank.rejects and not reused:
+        say(f"bank: {len(bank.rejects)} files can't be used:\n{reject_summary(bank)}")
+    remark = f"{len(bank.clips)} clips, {len(bank.rejects)} files rejected"
+    return ("current" if reused else "made"), remark
+
+
+def _synth_stage(workspace: Workspace, num_workers: int, overwrite: bool) -> tuple[str, str]:
+    bank, _ = make_bank(workspace)
+    result = make_dataset(workspace, bank, num_workers=num_workers, overwrite=overwrite)
+    shards = result.manifest.shards
+    remark = f"{sum(s.num_examples for s in shards)} scenes in {len(shards)} shards"
+    if result.already_complete:
+        return "current", remark
+    if result.num_reused:
+        return "resumed", f"{remark}, {result.num_reused} of them from the interrupted run"
+    return "made", remark
+
+
+def _train_stage(workspace: Workspace, overwrite: bool) -> tuple[str, str]:
+    result = make_model(workspace, overwrite=overwrite)
+    remark = f"{result.card['epochs_trained']} epochs, {result.card['parameters']:,} parameters"
+    if result.already_complete:
+        return "current", remark
+    if result.resumed_from_epoch:
+        return "resumed", f"{remark}, went on after epoch {result.resumed_from_epoch}"
+    return "made", remark
+
+
+def _evaluate_stage(workspace: Workspace) -> tuple[str, str]:
+    from models.detector import read_card
+    from models.evaluation import REPORT_NAME, evaluate, evaluation_identity
+
+    wanted = evaluation_identity(
+        read_card(workspace.model), read_manifest(workspace.data).identity()
+    )
+    values = _read_json(workspace.model / REPORT_NAME)
+    state = "current"
+    if values.get("model") != wanted:
+        values, state = evaluate(workspace.model, workspace.data).values, "made"
+    return state, (
+        f"{100 * values['miss_rate']:.1f} % missed, "
+        f"{values['false_accepts_per_hour']:.2f} false accepts/h on test"
+    )
+
+
+def _export_stage(workspace: Workspace) -> tuple[str, str]:
+    from models.evaluation import REPORT_NAME
+    from models.export import export
+    from models.streaming import METADATA_NAME
+
+    report = _read_json(workspace.model / REPORT_NAME)
+    metadata = _read_json(workspace.export / METADATA_NAME)
+    state = "current"
+    if not metadata or metadata.get("evaluation") != report.get("model"):
+        metadata = export(workspace.model, workspace.export, data=workspace.data)
+        state = "made"
+    return state, f"{workspace.export}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(value, dict):
+        raise WakebeamError(f"{path} is damaged", fix="delete it and run the same command again")
+    return value
