@@ -89,3 +89,10 @@ def _pattern(material: Path) -> str | None:
 def _label(material: Path) -> str:
     stem = material.resolve().stem if material.is_file() else material.resolve().name
     return re.sub(r"[^\w-]+", "_", stem).strip("_")[:100] or "keyword"
+
+
+def write_text_once(path: Path, text: str) -> None:
+    """Write a recipe unless there is one: a user's edits stay."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.write_text(text, encoding="utf-8")
