@@ -68,9 +68,7 @@ def replace_atomically(path: str) -> Iterator[BinaryIO]:
     """
     temporary = f"{path}{TEMPORARY_MARK}{uuid.uuid4().hex}"
     try:
-        with FileSystems.create(
-            temporary, compression_type=CompressionTypes.UNCOMPRESSED
-        ) as file:
+        with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             yield file
         FileSystems.rename([temporary], [path])
     except BaseException:

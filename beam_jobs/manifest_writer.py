@@ -69,9 +69,7 @@ def _totals(reports: Sequence[ShardReport], field: str) -> dict[str, dict[str, i
     return {split: dict(sorted(counter.items())) for split, counter in totals.items()}
 
 
-def _material(
-    recipe: Recipe, clips: Sequence[Clip], rejects: Sequence[Reject]
-) -> dict[str, Any]:
+def _material(recipe: Recipe, clips: Sequence[Clip], rejects: Sequence[Reject]) -> dict[str, Any]:
     by_split = split_clips(clips, recipe.splits)
     summary: dict[str, Any] = {}
     for split in SPLITS:

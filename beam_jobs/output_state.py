@@ -65,7 +65,7 @@ def examine(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> State:
 
 
 def begin(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> None:
-    """Prepare `out` for a job: folders, `job.json`, no manifest, no leftovers of killed workers."""
+    """Prepare `out`: folders, `job.json`, no manifest, no leftovers of killed workers."""
     files.delete([files.join(out, MANIFEST_NAME), files.join(out, FAILURES_NAME)])
     files.make_folder(out)
     for split in sorted({shard.split for shard in shards}):
@@ -77,7 +77,7 @@ def begin(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> None:
 
 
 def clear(out: str) -> None:
-    """Remove a data set: manifest first, then shards. Only files that wakebeam names are touched."""
+    """Remove a data set, manifest first. Only files that wakebeam names are touched."""
     files.delete([files.join(out, MANIFEST_NAME), files.join(out, FAILURES_NAME)])
     shards = [path for split in SPLITS for path in _in_split(out, split)]
     files.delete([path for path in shards if ".tfrecord" in _name(path)])

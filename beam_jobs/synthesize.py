@@ -109,7 +109,9 @@ class MakeShard(beam.DoFn):
 class CloseDataset(beam.DoFn):
     """All ShardReports → manifest.json, or failures.json."""
 
-    def __init__(self, *, recipe_json: str, bank_directory: str, out: str, started_s: float) -> None:
+    def __init__(
+        self, *, recipe_json: str, bank_directory: str, out: str, started_s: float
+    ) -> None:
         self._recipe_json = recipe_json
         self._bank_directory = bank_directory
         self._out = out
@@ -188,7 +190,7 @@ def synthesize(
         | "Close" >> beam.ParDo(CloseDataset(**shared, started_s=time.time()))  # folder
     )
     total = sum(shard.stop - shard.start for shard in shards)
-    with _watching(out, recipe, total, progress):
+    with _Watch(out, recipe, total, progress):
         pipeline.run().wait_until_finish()
     return _outcome(out)
 
@@ -249,7 +251,7 @@ def _outcome(out: str) -> SynthesisResult:
     return SynthesisResult(manifest, False, reused, len(manifest.shards) - reused)
 
 
-class _watching:
+class _Watch:
     """Calls `progress` from a thread while the job runs; counts bytes, since engines differ."""
 
     def __init__(self, out: str, recipe: Recipe, total: int, progress: Progress | None) -> None:
@@ -271,8 +273,7 @@ class _watching:
             self._thread.join()
 
     def _watch(self) -> None:
-        assert self._progress is not None
-        while not self._stop.wait(_POLL_S):
+        while self._progress is not None and not self._stop.wait(_POLL_S):
             done = int(output_state.bytes_written(self._out) / self._bytes_each)
             self._progress(min(done, self._total), self._total)
 

@@ -30,9 +30,7 @@ class Verification:
     problems: tuple[str, ...]
 
 
-def verify(
-    out: str, *, progress: Callable[[int, int], None] | None = None
-) -> Verification:
+def verify(out: str, *, progress: Callable[[int, int], None] | None = None) -> Verification:
     """Check a whole data set; every problem is reported, not only the first.
 
     Args:

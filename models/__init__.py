@@ -1,1 +1,1 @@
-"""Features, networks, training, evaluation, export, streaming. The only place that imports Keras."""
+"""Features, networks, training, evaluation, export, streaming. Only here is Keras imported."""

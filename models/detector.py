@@ -79,7 +79,9 @@ class Detector(tf.Module):
 
     def times_s(self, num_samples: int) -> np.ndarray:
         """Return (steps,) float64: when each score is known."""
-        ends = self.warmup_samples + self.hop_samples * np.arange(1, self.num_steps(num_samples) + 1)
+        ends = self.warmup_samples + self.hop_samples * np.arange(
+            1, self.num_steps(num_samples) + 1
+        )
         return ends / self.sample_rate_hz
 
     def features(self, waveform: tf.Tensor) -> tf.Tensor:
@@ -101,9 +103,7 @@ class Detector(tf.Module):
         shape = (batch, self._smoothing - 1, len(self.labels))
         return [*zeros, np.full(shape, _QUIET_LOGIT, np.float32)] if shape[1] else zeros
 
-    def step(
-        self, samples: tf.Tensor, state: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def step(self, samples: tf.Tensor, state: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """(B, step_samples) and a state → (B, 4, labels) scores and the next state."""
         heard = tf.concat([state[0], samples], axis=1)
         end = -1 if self._smoothing > 1 else None
@@ -138,8 +138,8 @@ class Detector(tf.Module):
             TrainingError: there is no finished model.
         """
         card = read_card(folder)
-        families = {"log_mel": LogMel, "specgram": Specgram}
-        models = {"stream_tcn": StreamTcn, "trigger_gru": TriggerGru}
+        families: dict[str, Any] = {"log_mel": LogMel, "specgram": Specgram}
+        models: dict[str, Any] = {"stream_tcn": StreamTcn, "trigger_gru": TriggerGru}
         detector = cls(
             families[card["features"]["family"]].model_validate(card["features"]),
             models[card["model"]["family"]].model_validate(card["model"]),

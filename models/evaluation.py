@@ -124,7 +124,9 @@ def judge(
         "threshold": threshold,
         "counting": {"debounce_s": judging.debounce_s, "hit_window_s": judging.hit_window_s},
         "time_to_detect_s": _percentiles(delays),
-        "time_since_onset_s": _percentiles([d.time_s - e.onset_s for _, m in matched for e, d in m.hits]),
+        "time_since_onset_s": _percentiles(
+            [d.time_s - e.onset_s for _, m in matched for e, d in m.hits]
+        ),
         "misses_by_snr_db": _by_snr(matched),
         "false_accepts_by_source": _by_source(matched),
         "worst_misses": [
@@ -160,16 +162,20 @@ def report_text(values: dict[str, Any]) -> str:
         ),
     ]
     lines = [f"{'':24}{'found':>9}  {'95 % interval':>17}  counted"]
-    lines += [f"{name:24}{value:>9}  {interval:>17}  {count}" for name, value, interval, count in rows]
+    lines += [
+        f"{name:24}{value:>9}  {interval:>17}  {count}" for name, value, interval, count in rows
+    ]
     delay = values["time_to_detect_s"]
     if delay:
         lines.append(
             f"{'time to detect':24}{delay['median']:>7.2f} s  "
             f"{delay['p5']:>6.2f} … {delay['p95']:.2f} s  after the keyword's end"
         )
-    lines.append(f"threshold {values['threshold']:.4f}, events counted with debounce "
-                 f"{values['counting']['debounce_s']:g} s and hit window "
-                 f"{values['counting']['hit_window_s']:g} s")
+    lines.append(
+        f"threshold {values['threshold']:.4f}, events counted with debounce "
+        f"{values['counting']['debounce_s']:g} s and hit window "
+        f"{values['counting']['hit_window_s']:g} s"
+    )
     for name, row in values["misses_by_snr_db"].items():
         lines.append(f"  SNR {name:>9} dB: {row['misses']} of {row['keywords']} missed")
     for name, count in values["false_accepts_by_source"].items():
@@ -213,7 +219,7 @@ def _by_snr(matched: Matched) -> dict[str, dict[str, int]]:
 
 
 def _by_source(matched: Matched) -> dict[str, int]:
-    """False accepts by the folder of what sounded then or ended less than half a second before."""
+    """False accepts by the folder of what sounded then or up to half a second before."""
     counts: Counter[str] = Counter()
     for recording, found in matched:
         for detection in found.false_accepts:

@@ -183,9 +183,7 @@ def operating_point(
     """Count over all recordings at one threshold."""
     keywords = misses = false_accepts = 0
     for recording in recordings:
-        detections = detect_events(
-            recording, labels, threshold=threshold, debounce_s=debounce_s
-        )
+        detections = detect_events(recording, labels, threshold=threshold, debounce_s=debounce_s)
         found = match_events(detections, recording.events, hit_window_s=hit_window_s)
         keywords += len(found.hits) + len(found.misses)
         misses += len(found.misses)

@@ -160,7 +160,9 @@ def _convert(function: Any, detector: Detector, calibration: np.ndarray | None) 
 def _calibration(detector: Detector, audio: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
     """Steps of real streams with the states that they really have."""
     step = tf.function(detector.step)
-    for recording in audio[: max(1, _NUM_CALIBRATION_STEPS * detector.step_samples // audio.shape[1])]:
+    for recording in audio[
+        : max(1, _NUM_CALIBRATION_STEPS * detector.step_samples // audio.shape[1])
+    ]:
         state: list[Any] = detector.initial_state()
         if detector.warmup_samples:
             state[0] = recording[None, : detector.warmup_samples]
@@ -181,8 +183,16 @@ def _audio(data: str, manifest: Any, split: str) -> np.ndarray:
 
 
 def _metadata(detector: Detector, card: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-    measured = ("miss_rate", "miss_interval", "num_keywords", "false_accepts_per_hour")
-    measured += ("false_accept_interval", "hours", "time_to_detect_s", "time_since_onset_s")
+    measured = [
+        "miss_rate",
+        "miss_interval",
+        "num_keywords",
+        "false_accepts_per_hour",
+        "false_accept_interval",
+        "hours",
+        "time_to_detect_s",
+        "time_since_onset_s",
+    ]
     initial = detector.initial_state()
     return {
         "name": card["name"],
@@ -234,7 +244,7 @@ def _agreement(
 
 
 def _publish(scratch: Path, out: Path) -> None:
-    os.chmod(scratch, 0o755)
+    scratch.chmod(0o755)  # noqa: S103 - mkdtemp made it private; an export is to be read
     old = out.with_name(f".{out.name}-old-{os.getpid()}")
     if out.exists():
         out.rename(old)

@@ -56,7 +56,8 @@ def detector_output(
     Args:
         audio: (num_samples,) float32 in ±1.
         sample_rate_hz: its rate.
-        times_s, scores: (steps,) and (steps,) of one label.
+        times_s: (steps,) when each score is known.
+        scores: (steps,) of one label.
         threshold: as used for `matching`.
         events: true events, keywords and others.
         matching: of the detections with the events.

@@ -12,7 +12,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem }}
 pre {{ overflow-x: auto; background: #f4f4f4; padding: 1rem }}
 img {{ max-width: 100% }}
 </style>

@@ -35,4 +35,6 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
                 fix="set TF_CONFIG on each machine, or use training.strategy: one",
             )
         return tf.distribute.MultiWorkerMirroredStrategy()
-    raise TrainingError(f"no strategy is called {name!r}", expected="auto, one, mirrored, multiworker")
+    raise TrainingError(
+        f"no strategy is called {name!r}", expected="auto, one, mirrored, multiworker"
+    )

@@ -64,12 +64,12 @@ class StreamingDetector:
         self.sample_rate_hz = int(self.metadata["sample_rate_hz"])
         self.labels = tuple(self.metadata["labels"])
         chosen = self.metadata.get("threshold")
-        self.threshold = threshold if threshold is not None else chosen
-        if self.threshold is None:
+        if threshold is None and chosen is None:
             raise RequestError(
                 f"{folder} has no threshold, because its model was never evaluated",
                 fix="pass --threshold, or run `wakebeam evaluate` and export again",
             )
+        self.threshold = float(chosen if threshold is None else threshold)
         self._step = int(self.metadata["step_samples"])
         self._warmup = int(self.metadata["warmup_samples"])
         self._hop = int(self.metadata["hop_samples"])

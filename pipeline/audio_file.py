@@ -81,7 +81,8 @@ def resample(x: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
 
 def to_int16(x: FloatArray) -> npt.NDArray[np.int16]:
     """Round ±1 float to int16 (full scale 32768, ties to even), saturating."""
-    return np.clip(np.rint(x * np.float32(32768.0)), -32768, 32767).astype(np.int16)
+    scaled = np.rint(x * np.float32(32768.0))
+    return np.asarray(np.clip(scaled, -32768, 32767), dtype=np.int16)
 
 
 def stream_audio(path: Path, rate_hz: int, *, block_s: float = 1.0) -> Iterator[FloatArray]:
@@ -108,7 +109,9 @@ def stream_audio(path: Path, rate_hz: int, *, block_s: float = 1.0) -> Iterator[
     yield from _stream_ffmpeg(path, rate_hz, block_s)
 
 
-def _stream_sndfile(file: soundfile.SoundFile, rate_hz: int, block_s: float) -> Iterator[FloatArray]:
+def _stream_sndfile(
+    file: soundfile.SoundFile, rate_hz: int, block_s: float
+) -> Iterator[FloatArray]:
     rate = int(file.samplerate)
     resampler = soxr.ResampleStream(rate, rate_hz, 1, dtype="float32", quality="HQ")
     size = max(1, round(block_s * rate))
@@ -131,8 +134,7 @@ def _stream_ffmpeg(path: Path, rate_hz: int, block_s: float) -> Iterator[FloatAr
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
         )
         try:
-            assert process.stdout is not None
-            while data := process.stdout.read(size):
+            while process.stdout is not None and (data := process.stdout.read(size)):
                 yield np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4").astype(np.float32)
             if process.wait() != 0:
                 errors.seek(0)

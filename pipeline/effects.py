@@ -45,7 +45,7 @@ def change_speed(x: FloatArray, speed: float) -> FloatArray:
     filtered = signal.upfirdn(taps, x, up=_STEPS, down=percent)
     first = half // percent
     out: FloatArray = filtered[first : first + length].astype(np.float32)
-    return np.pad(out, (0, length - len(out)))
+    return np.asarray(np.pad(out, (0, length - len(out))), dtype=np.float32)
 
 
 @functools.cache

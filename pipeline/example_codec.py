@@ -25,9 +25,7 @@ Pcm = npt.NDArray[np.int16]
 _FLAC_COMPRESSION = 5 / 8
 
 
-def encode_example(
-    plan: ScenePlan, audio: Pcm, *, encoding: str, recipe_digest: str
-) -> bytes:
+def encode_example(plan: ScenePlan, audio: Pcm, *, encoding: str, recipe_digest: str) -> bytes:
     """Serialise one rendered scene as a tf.train.Example.
 
     Args:

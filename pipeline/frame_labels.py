@@ -84,7 +84,8 @@ def frame_labels(
 
     Args:
         rule: the window and stride.
-        onsets, offsets: (num_keywords,) int64 samples.
+        onsets: (num_keywords,) int64 samples.
+        offsets: (num_keywords,) int64 samples.
         label_indices: (num_keywords,) int64 into `rule.labels`.
 
     Returns:

@@ -151,7 +151,9 @@ def judged_examples(
         )
         events = [
             tuple(
-                ReferenceEvent(on / rate, off / rate, label.decode(), kind.decode(), snr, s.decode())
+                ReferenceEvent(
+                    on / rate, off / rate, label.decode(), kind.decode(), snr, s.decode()
+                )
                 for on, off, label, kind, snr, s in zip(*row, strict=True)
             )
             for row in zip(*columns, strict=True)

@@ -66,16 +66,14 @@ def list_material(recipe: Recipe, base_dir: Path) -> list[SourceFile]:
             names[name] += 1
             prefix = name if names[name] == 1 else f"{name}-{names[name]}"
             kind = entry.kind if isinstance(entry, NegativeMaterial) else role
-            label = kind
+            label: str = kind
             if isinstance(entry, KeywordMaterial | NegativeMaterial) and entry.label:
                 label = entry.label
             licence = entry.licence or _licence_of(root)
             for path, relative in _walk(root):
                 group, reject = _group(relative, entry.speaker_pattern)
                 clip_id = f"{prefix}/{_printable(relative)}"
-                files.append(
-                    SourceFile(path, clip_id, role, kind, label, licence, group, reject)
-                )
+                files.append(SourceFile(path, clip_id, role, kind, label, licence, group, reject))
     return sorted(_unique(files), key=lambda file: file.clip_id)
 
 

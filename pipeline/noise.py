@@ -59,9 +59,10 @@ def _hum(rng: np.random.Generator, n: int, rate: int) -> Audio:
     t = np.arange(n) / rate
     base = rng.choice([50.0, 60.0]) * rng.uniform(0.99, 1.01)
     tones = sum(
-        rng.uniform(0, 1) / k * np.sin(2 * np.pi * (base * k * t + rng.uniform())) for k in range(1, 13)
+        rng.uniform(0, 1) / k * np.sin(2 * np.pi * (base * k * t + rng.uniform()))
+        for k in range(1, 13)
     )
-    return np.asarray(tones) + 20.0 * _coloured(rng, n, 1.0)
+    return np.asarray(tones + 20.0 * _coloured(rng, n, 1.0))
 
 
 def _fan(rng: np.random.Generator, n: int, rate: int) -> Audio:
@@ -76,11 +77,13 @@ def _rain(rng: np.random.Generator, n: int, rate: int) -> Audio:
     places = rng.integers(0, n, int(n / rate * rng.uniform(30, 400)))
     drops[places] = rng.standard_normal(len(places)) * rng.exponential(1.0, len(places))
     ring = signal.butter(2, [800, min(6000, 0.45 * rate)], "band", fs=rate, output="sos")
-    return np.asarray(signal.sosfilt(ring, drops)) + 0.02 * rng.standard_normal(n)
+    return np.asarray(signal.sosfilt(ring, drops) + 0.02 * rng.standard_normal(n))
 
 
 def _engine(rng: np.random.Generator, n: int, rate: int) -> Audio:
-    speed = rng.uniform(15, 60) * (1 + 0.1 * np.sin(2 * np.pi * rng.uniform(0.05, 0.5) * np.arange(n) / rate))
+    speed = rng.uniform(15, 60) * (
+        1 + 0.1 * np.sin(2 * np.pi * rng.uniform(0.05, 0.5) * np.arange(n) / rate)
+    )
     phase = np.cumsum(speed) / rate
     pulses = np.exp(-8 * (phase % 1.0)) * (1 + 0.3 * rng.standard_normal(n))
     return np.asarray(pulses - pulses.mean())
@@ -95,7 +98,7 @@ def _tones(rng: np.random.Generator, n: int, rate: int) -> Audio:
         pitch = 110.0 * 2 ** (rng.integers(0, 36) / 12)
         shape = np.minimum(1, t * 50) * np.exp(-3 * t)
         out[start : start + length] += shape * signal.sawtooth(2 * np.pi * pitch * t)
-    return out + 0.01 * rng.standard_normal(n)
+    return np.asarray(out + 0.01 * rng.standard_normal(n))
 
 
 KINDS: dict[str, Callable[[np.random.Generator, int, int], Audio]] = {

@@ -55,7 +55,7 @@ class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses a repeated key instead of keeping the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
         for (key_node, _), key in zip(node.value, keys, strict=True):
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(

@@ -28,7 +28,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.effects import stretched_length
-from pipeline.feasibility import ClipPool, CountLaw, choose, worst_case
+from pipeline.feasibility import ClipPool, CountLaw, FloatArray, choose, worst_case
 from pipeline.placement import place, require_feasible, slack
 from pipeline.randomness import Purpose, generator
 from schemas.clips import Clip
@@ -186,7 +186,7 @@ class ScenePlanner:
         steps = max(1, high - low + 1)
         return (low + int(number * steps)) / _SPEED_STEPS
 
-    def _pool(self, clips: Sequence[Clip], weights: np.ndarray) -> ClipPool:
+    def _pool(self, clips: Sequence[Clip], weights: FloatArray) -> ClipPool:
         lengths = [stretched_length(clip.num_samples, self._slowest) for clip in clips]
         return ClipPool(np.array(lengths, dtype=np.int64), weights)
 
@@ -229,12 +229,12 @@ def _headroom_db(peak: float) -> float:
     return math.floor(1000.0 * gain_to_db(_PEAK_LIMIT / peak)) / 1000.0
 
 
-def _label_weights(clips: Sequence[Clip]) -> np.ndarray:
+def _label_weights(clips: Sequence[Clip]) -> FloatArray:
     counts = Counter(clip.label for clip in clips)
     return np.array([1.0 / (len(counts) * counts[clip.label]) for clip in clips])
 
 
-def _folder_weights(clips: Sequence[Clip]) -> np.ndarray:
+def _folder_weights(clips: Sequence[Clip]) -> FloatArray:
     folders = [clip.clip_id.split("/")[1] for clip in clips]
     counts = Counter(folders)
     total = sum(math.sqrt(count) for count in counts.values())

@@ -1,9 +1,9 @@
-"""Spoken takes without a speaker: libespeak-ng in many voices, rates and pitches.
+r"""Spoken takes without a speaker: libespeak-ng in many voices, rates and pitches.
 
 The library comes in the espeakng-loader wheel (GPL-3, the optional extra `tts`) and is called
 in-process. Which voice, rate and pitch a take has is a pure function of (seed, phrase, number); the
 file's name says them, so a take that exists needn't be spoken again. A voice is a speaker: the
-pattern `__(.+?)__r\\d+__p\\d+` extracts it, so no voice is heard in two splits.
+pattern `__(.+?)__r\d+__p\d+` extracts it, so no voice is heard in two splits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import soundfile
 from schemas.errors import RequestError, WakebeamError
 
 ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029")
-VARIANTS = ("", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5")
+VARIANTS: tuple[str, ...] = ("", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f4")
+# f2, f3 and f5 never say the same thing twice: they have noise in them that has no seed.
 VARIANTS += ("klatt", "klatt2", "klatt3", "klatt4", "Andy", "Alex", "linda", "steph", "grandpa")
 RATES_WPM = (130, 145, 160, 175, 190, 205, 220)
 PITCHES = (25, 35, 45, 55, 65, 75)

@@ -33,9 +33,7 @@ def assign_splits(clips: Sequence[Clip], fractions: Fractions) -> dict[str, str]
 def split_clips(clips: Sequence[Clip], fractions: Fractions) -> dict[str, tuple[Clip, ...]]:
     """Return {split: its clips}, in the order of `clips`, for all three splits."""
     home = assign_splits(clips, fractions)
-    return {
-        split: tuple(clip for clip in clips if home[clip.group] == split) for split in SPLITS
-    }
+    return {split: tuple(clip for clip in clips if home[clip.group] == split) for split in SPLITS}
 
 
 def group_position(group: str) -> float:

@@ -34,9 +34,7 @@ class ShardSpec:
     @property
     def name(self) -> str:
         """Path inside the data set: `train/train-00000-of-00012.tfrecord`."""
-        return (
-            f"{self.split}/{self.split}-{self.shard_index:05d}-of-{self.num_shards:05d}.tfrecord"
-        )
+        return f"{self.split}/{self.split}-{self.shard_index:05d}-of-{self.num_shards:05d}.tfrecord"
 
 
 def plan_shards(recipe: Recipe) -> tuple[ShardSpec, ...]:

@@ -81,7 +81,8 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
         )
     for split, values in found["splits"].items():
         table = ", ".join(
-            f"{name} {row['clips']} ({row['groups']} groups)" for name, row in values["clips"].items()
+            f"{name} {row['clips']} ({row['groups']} groups)"
+            for name, row in values["clips"].items()
         )
         lines.append(f"{split}: {values['examples']} scenes from {table}")
         if values["fit_probability"] < 1.0:

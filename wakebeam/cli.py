@@ -166,7 +166,9 @@ def train(recipe: RecipePath, set_: Set = None, overwrite: Overwrite = False) ->
     if result.already_complete:
         show(f"{workspace.model}: already trained")
     else:
-        began = f"went on after epoch {result.resumed_from_epoch}; " * bool(result.resumed_from_epoch)
+        began = f"went on after epoch {result.resumed_from_epoch}; " * bool(
+            result.resumed_from_epoch
+        )
         show(f"{workspace.model}: {began}{result.card['epochs_trained']} epochs")
 
 
@@ -189,10 +191,9 @@ def evaluate(
 
     if dataset is not None:
         values = evaluate_model(model, dataset).values
-    else:
+    elif stream is not None and labels is not None:
         from wakebeam.stream_evaluation import evaluate_stream
 
-        assert stream is not None and labels is not None
         values = evaluate_stream(model, stream, labels).values
     if as_json:
         show_json(values)

@@ -108,9 +108,7 @@ def _listen(workspace: Workspace, picture: Path) -> dict[str, Any]:
     from schemas.detection import ReferenceEvent
 
     manifest = read_manifest(workspace.data)
-    _, audio, events = next(
-        judged_examples(workspace.data, manifest, split="test", batch_size=4)
-    )
+    _, audio, events = next(judged_examples(workspace.data, manifest, split="test", batch_size=4))
     rate = manifest.sample_rate_hz
     length_s = manifest.example_samples / rate
     stream = np.concatenate(list(audio.numpy()))

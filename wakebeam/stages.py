@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beam_jobs.synthesize import DEFAULT_NUM_WORKERS, SynthesisResult, read_manifest, synthesize
+from beam_jobs.runners import DEFAULT_NUM_WORKERS
+from beam_jobs.synthesize import SynthesisResult, read_manifest, synthesize
 from pipeline.clip_bank import ClipBank, open_or_build_bank
 from schemas.errors import WakebeamError
 from wakebeam.console import clock, progress, say
