@@ -244,7 +244,7 @@ def _agreement(
 
 
 def _publish(scratch: Path, out: Path) -> None:
-    scratch.chmod(0o755)  # noqa: S103 - mkdtemp made it private; an export is to be read
+    scratch.chmod(0o755)  # mkdtemp made it private; an export is to be read
     old = out.with_name(f".{out.name}-old-{os.getpid()}")
     if out.exists():
         out.rename(old)

@@ -69,7 +69,7 @@ class StreamingDetector:
                 f"{folder} has no threshold, because its model was never evaluated",
                 fix="pass --threshold, or run `wakebeam evaluate` and export again",
             )
-        self.threshold = float(chosen if threshold is None else threshold)
+        self.threshold = float(threshold if threshold is not None else chosen or 0.0)
         self._step = int(self.metadata["step_samples"])
         self._warmup = int(self.metadata["warmup_samples"])
         self._hop = int(self.metadata["hop_samples"])

@@ -13,6 +13,7 @@ import os
 import struct
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,7 +146,9 @@ def _stream_ffmpeg(path: Path, rate_hz: int, block_s: float) -> Iterator[FloatAr
 
 
 def _read_with_ffmpeg(path: Path) -> tuple[FloatArray, int]:
-    import pydub
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydub looks for an ffmpeg that we don't use
+        import pydub
 
     limit = str(MAX_DURATION_S + 1.0)
     command = [*_ffmpeg(path), "-t", limit, "-acodec", "pcm_s16le", "-f", "wav", "-"]

@@ -37,7 +37,7 @@ def change_speed(x: FloatArray, speed: float) -> FloatArray:
     """
     percent = round(speed * _STEPS)
     if percent == _STEPS:
-        return x
+        return np.asarray(x)
     length = stretched_length(len(x), speed)
     taps = _low_pass(percent)
     half = (len(taps) - 1) // 2
@@ -59,4 +59,4 @@ def _low_pass(percent: int) -> npt.NDArray[np.float32]:
     half = -(-_ZERO_CROSSINGS * widest // percent) * percent
     t = np.arange(-half, half + 1) / widest
     taps = np.sinc(t) * np.kaiser(2 * half + 1, _KAISER_BETA) * (_STEPS / widest)
-    return np.round(taps, _TAP_DECIMALS).astype(np.float32)
+    return np.asarray(np.round(taps, _TAP_DECIMALS), dtype=np.float32)

@@ -1,0 +1,194 @@
+"""The job: same bytes whoever makes them, resumes where it was killed, refuses what isn't its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.synthesize import synthesize
+from beam_jobs.verification import verify
+from pipeline.clip_bank import ClipBank, build_bank
+from schemas.dataset import plan_shards
+from schemas.errors import DatasetError, InfeasibleScene, RequestError
+from tests.audio_factory import material
+from tests.fakes import recipe
+
+MATERIAL = {
+    "keyword": [{"path": "kw", "label": "kw"}],
+    "negative": [{"path": "other"}],
+    "background": [{"path": "noise"}],
+}
+SCENE = {"duration_s": 6.0, "effects": {"speed": [0.9, 1.1]}}
+
+
+def _recipe(train: int = 24, **more):
+    counts = {"train": train, "validation": 5, "test": 5}
+    dataset = {"num_examples": counts, "shard_bytes": 1_200_000} | more.pop("dataset", {})
+    return recipe(material=MATERIAL, scene=SCENE | more.pop("scene", {}), dataset=dataset, **more)
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory) -> ClipBank:
+    folder = tmp_path_factory.mktemp("material")
+    material(folder)
+    return build_bank(_recipe(), base_dir=folder, bank_root=folder / "bank")
+
+
+def _bytes(out: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*.tfrecord"))
+    }
+
+
+def test_one_worker_two_workers_and_in_process_give_the_same_bytes(bank, tmp_path) -> None:
+    results = {}
+    for name, options in {
+        "one": {"num_workers": 1},
+        "two": {"num_workers": 2},
+        "threads": {
+            "beam_arguments": [
+                "--runner=FnApiRunner", "--direct_running_mode=multi_threading",
+                "--direct_num_workers=2",
+            ]
+        },
+    }.items():  # fmt: skip
+        result = synthesize(_recipe(), bank.directory, str(tmp_path / name), **options)
+        results[name] = (_bytes(tmp_path / name), result.manifest.identity())
+    assert results["one"] == results["two"] == results["threads"]
+    assert len(results["one"][0]) == len(plan_shards(_recipe())) >= 6
+
+
+def test_examples_do_not_depend_on_shards_or_counts(bank, tmp_path) -> None:
+    from pipeline.tfrecord import RecordReader
+
+    def records(name: str, made) -> dict[bytes, bytes]:
+        synthesize(made, bank.directory, str(tmp_path / name), num_workers=1)
+        paths = sorted((tmp_path / name / "train").glob("*.tfrecord"))
+        found = [data for path in paths for data in RecordReader(path.open("rb"), path.name)]
+        return dict(enumerate(found))
+
+    few = records("few", _recipe(train=7))
+    many = records("many", _recipe(train=11, dataset={"shard_bytes": 10**8}))
+    assert [many[i] for i in range(7)] == [few[i] for i in range(7)]
+
+
+def test_a_finished_data_set_is_left_alone_and_another_recipe_refused(bank, tmp_path) -> None:
+    out = str(tmp_path / "data")
+    synthesize(_recipe(), bank.directory, out, num_workers=1)
+    before = _bytes(tmp_path / "data")
+    assert synthesize(_recipe(), bank.directory, out, num_workers=1).already_complete
+    other = _recipe(seed=8)
+    with pytest.raises(RequestError, match="--overwrite"):
+        synthesize(other, bank.directory, out, num_workers=1)
+    assert _bytes(tmp_path / "data") == before
+    result = synthesize(other, bank.directory, out, num_workers=1, overwrite=True)
+    assert result.num_made == len(before)
+    assert set(_bytes(tmp_path / "data").values()).isdisjoint(before.values())
+
+
+def test_a_folder_with_strangers_is_refused(bank, tmp_path) -> None:
+    (tmp_path / "thesis.txt").write_text("important")
+    for overwrite in (False, True):
+        with pytest.raises(RequestError, match=r"thesis\.txt"):
+            synthesize(
+                _recipe(), bank.directory, str(tmp_path), num_workers=1, overwrite=overwrite
+            )
+    assert (tmp_path / "thesis.txt").read_text() == "important"
+
+
+def test_R13_an_infeasible_recipe_writes_nothing(bank, tmp_path) -> None:
+    out = tmp_path / "data"
+    with pytest.raises(InfeasibleScene, match="too few"):
+        synthesize(_recipe(scene={"duration_s": 2.0}), bank.directory, str(out))
+    assert not out.exists()
+
+
+def test_killed_in_mid_job_resumes_to_the_same_bytes(bank, tmp_path) -> None:
+    made = _recipe(train=400)
+    calm = synthesize(made, bank.directory, str(tmp_path / "calm"), num_workers=2)
+    out = tmp_path / "killed"
+    recipe_json = tmp_path / "recipe.json"
+    recipe_json.write_text(made.model_dump_json(by_alias=True))
+    code = (
+        "import sys; from pathlib import Path; from schemas.recipe import Recipe\n"
+        "from beam_jobs.synthesize import synthesize\n"
+        "synthesize(Recipe.model_validate_json(Path(sys.argv[1]).read_text()), "
+        "Path(sys.argv[2]), sys.argv[3])"
+    )
+    command = [sys.executable, "-c", code, str(recipe_json), str(bank.directory), str(out)]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(list(out.rglob("*.tfrecord"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "manifest.json").exists(), "killed too late to show anything"
+    with pytest.raises(DatasetError, match=r"manifest\.json"):
+        verify(str(out))
+    result = synthesize(made, bank.directory, str(out), num_workers=2)
+    assert result.num_reused >= 3
+    assert _bytes(out) == _bytes(tmp_path / "calm")
+    assert result.manifest.identity() == calm.manifest.identity()
+    assert not list(out.rglob("*.tmp-*"))
+    assert verify(str(out)).problems == ()
+
+
+def test_verify_finds_every_kind_of_damage(bank, tmp_path) -> None:
+    out = tmp_path / "data"
+    synthesize(_recipe(), bank.directory, str(out), num_workers=1)
+    shards = sorted((out / "train").glob("*.tfrecord"))
+    whole = [shard.read_bytes() for shard in shards]
+    flipped = bytearray(whole[0])
+    flipped[len(flipped) // 2] ^= 1
+    shards[0].write_bytes(flipped)
+    shards[1].write_bytes(whole[1][:-100])
+    shards[2].write_bytes(whole[3])
+    shards[3].unlink()
+    (out / "train" / "extra.tfrecord").write_bytes(whole[0])
+    problems = "\n".join(verify(str(out)).problems)
+    for name in (shards[0].name, shards[1].name, shards[2].name, shards[3].name, "extra.tfrecord"):
+        assert name in problems
+    (out / "train" / "extra.tfrecord").unlink()
+    result = synthesize(_recipe(), bank.directory, str(out), num_workers=1)
+    assert [shard.read_bytes() for shard in shards] == whole, "damaged shards are made again"
+    assert result.num_made == 4
+
+
+def test_a_shard_that_fails_is_named_and_the_rest_is_kept(bank, tmp_path, monkeypatch) -> None:
+    import beam_jobs.synthesize as job
+
+    real = job.write_shard
+
+    def failing(spec, **more):
+        if spec.split == "validation":
+            raise OSError("no space left on device")
+        return real(spec, **more)
+
+    monkeypatch.setattr(job, "write_shard", failing)
+    out = tmp_path / "data"
+    with pytest.raises(DatasetError, match=r"validation/validation-00000.*no space left"):
+        synthesize(_recipe(), bank.directory, str(out), num_workers=1)
+    assert not (out / "manifest.json").exists()
+    assert json.loads((out / "failures.json").read_text())
+    monkeypatch.undo()
+    assert synthesize(_recipe(), bank.directory, str(out), num_workers=1).num_reused >= 4
+
+
+def test_unknown_options_and_dask_without_partitions_are_refused(bank, tmp_path) -> None:
+    for arguments, says in (
+        (["--runer=DirectRunner"], "--runer"),
+        (["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"], "dask_npartitions"),
+    ):
+        with pytest.raises(RequestError, match=says):
+            synthesize(
+                _recipe(), bank.directory, str(tmp_path / "data"), beam_arguments=arguments
+            )

@@ -1,0 +1,47 @@
+"""One group, one split; stable; never empty where that can be helped."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.splits import assign_splits, group_position, split_clips
+from schemas.recipe import SPLITS, Fractions
+from tests.fakes import clip
+
+NAMES = st.lists(st.text("abcdefgh", min_size=1, max_size=6), min_size=1, max_size=80, unique=True)
+
+
+@given(NAMES, st.randoms())
+def test_a_group_is_in_one_split_whatever_the_order(names: list[str], random) -> None:
+    clips = [clip(f"{n}{i}.wav", 10, group=n) for n in names for i in range(2)]
+    clips += [clip(f"{n}.wav", 10, group=n, role="background") for n in names[::2]]
+    home = assign_splits(clips, Fractions())
+    shuffled = clips[:]
+    random.shuffle(shuffled)
+    assert assign_splits(shuffled, Fractions()) == home
+    by_split = split_clips(clips, Fractions())
+    groups = [{c.group for c in by_split[split]} for split in SPLITS]
+    assert sum(map(len, groups)) == len(set(names))
+    assert sum(map(len, by_split.values())) == len(clips)
+
+
+@given(st.integers(3, 40), st.integers(0, 1000))
+def test_no_split_is_empty_with_three_groups_or_more(n: int, seed: int) -> None:
+    clips = [clip(f"{i}.wav", 10, group=f"{seed}-{i}") for i in range(n)]
+    by_split = split_clips(clips, Fractions())
+    assert all(by_split[split] for split in SPLITS)
+
+
+def test_adding_material_moves_nobody() -> None:
+    old = [clip(f"{i}.wav", 10, group=f"speaker {i}") for i in range(300)]
+    new = old + [clip(f"n{i}.wav", 10, group=f"newcomer {i}") for i in range(300)]
+    before, after = (assign_splits(clips, Fractions()) for clips in (old, new))
+    assert all(after[group] == split for group, split in before.items())
+    shares = [list(after.values()).count(split) / 600 for split in SPLITS]
+    assert abs(shares[0] - 0.8) < 0.06
+
+
+def test_positions_are_pinned() -> None:
+    """Golden: a change would move speakers between the splits of existing recipes."""
+    assert round(group_position("speaker 1"), 6) == 0.224038
