@@ -47,7 +47,7 @@ class EventDetector:
             scores: (steps, labels) in [0, 1].
         """
         ended: list[Detection] = []
-        for i in range(len(self._labels)):
+        for i in range(len(self._labels) if len(times_s) else 0):
             ended += self._one_label(i, times_s, scores[:, i])
         return sorted(ended, key=lambda d: d.time_s)
 
@@ -82,8 +82,7 @@ class EventDetector:
                 peak = max(event.score, float(inside.max(initial=0.0)))
                 self._open[i] = Detection(event.time_s, event.label, peak)
                 ended += self._close_if_past(i, float(run_times[-1]))
-        if len(above):
-            self._above[i] = bool(above[-1])
+        self._above[i] = bool(above[-1])
         return ended
 
     def _close_if_past(self, i: int, now_s: float) -> list[Detection]:

@@ -28,7 +28,9 @@ def write(path: Path, x: np.ndarray, rate: int = 16000, subtype: str = "PCM_16",
     return path
 
 
-def material(folder: Path, *, keywords: int = 12, negatives: int = 12, backgrounds: int = 6) -> None:
+def material(
+    folder: Path, *, keywords: int = 12, negatives: int = 12, backgrounds: int = 6
+) -> None:
     """Write folders `kw` (rising chirps), `other` (falling ones) and `noise`."""
     for i in range(keywords):
         write(folder / "kw" / f"{i}.wav", _chirp(400 + 15 * i, 1600 + 15 * i, i))

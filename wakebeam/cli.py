@@ -324,9 +324,7 @@ def _fail(text: str, code: int) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    import click
-
-    if isinstance(error, click.ClickException):
+    if hasattr(error, "format_message"):  # click's, whichever copy of click typer brings
         return _fail(f"{error.format_message()} See `wakebeam --help`.", 2)
     if isinstance(error, OSError):
         return _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1)

@@ -99,9 +99,7 @@ def test_a_folder_with_strangers_is_refused(bank, tmp_path) -> None:
     (tmp_path / "thesis.txt").write_text("important")
     for overwrite in (False, True):
         with pytest.raises(RequestError, match=r"thesis\.txt"):
-            synthesize(
-                _recipe(), bank.directory, str(tmp_path), num_workers=1, overwrite=overwrite
-            )
+            synthesize(_recipe(), bank.directory, str(tmp_path), num_workers=1, overwrite=overwrite)
     assert (tmp_path / "thesis.txt").read_text() == "important"
 
 
@@ -189,6 +187,4 @@ def test_unknown_options_and_dask_without_partitions_are_refused(bank, tmp_path)
         (["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"], "dask_npartitions"),
     ):
         with pytest.raises(RequestError, match=says):
-            synthesize(
-                _recipe(), bank.directory, str(tmp_path / "data"), beam_arguments=arguments
-            )
+            synthesize(_recipe(), bank.directory, str(tmp_path / "data"), beam_arguments=arguments)

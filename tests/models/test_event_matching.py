@@ -1,0 +1,134 @@
+"""Events by hand: one per keyword, none per frame, the same in pieces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.event_matching import (
+    EventDetector,
+    choose_point,
+    detect_events,
+    event_cost,
+    match_events,
+    operating_point,
+    sweep,
+)
+from models.intervals import poisson_rate, wilson
+from schemas.detection import Detection, ReferenceEvent, ScoredRecording
+
+STEP_S = 10 / 1375
+
+
+def _recording(runs, n=1375, events=(), step_s=STEP_S) -> ScoredRecording:
+    scores = np.zeros((n, 1), np.float32)
+    for start, stop in runs:
+        scores[start : stop + 1] = 0.9
+    return ScoredRecording("r", n * step_s, step_s * np.arange(1, n + 1), scores, tuple(events))
+
+
+def _detect(recording, debounce_s=1.0, threshold=0.5):
+    return detect_events(recording, ["kw"], threshold=threshold, debounce_s=debounce_s)
+
+
+@pytest.mark.parametrize("run", [(10, 59), (30, 79), (100, 199), (0, 1374), (0, 0), (1374, 1374)])
+def test_R32_one_event_a_run_also_at_the_start_and_for_long_runs(run) -> None:
+    (event,) = _detect(_recording([run]))
+    assert event.time_s == pytest.approx((run[0] + 1) * STEP_S)
+
+
+def test_edges_inside_the_debounce_are_the_same_event() -> None:
+    assert len(_detect(_recording([(10, 20), (60, 70), (140, 150)]))) == 1
+    assert len(_detect(_recording([(10, 20), (160, 170)]))) == 2
+    assert len(_detect(_recording([(10, 20), (160, 170)]), debounce_s=2.0)) == 1
+
+
+def test_the_score_is_the_peak_of_the_event() -> None:
+    recording = _recording([(10, 20)])
+    recording.scores[15] = 0.97
+    (event,) = _detect(recording)
+    assert event.score == pytest.approx(0.97)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(0, 10), min_size=1, max_size=120),
+    st.lists(st.integers(0, 120), max_size=8),
+    st.sampled_from([0.0, 0.3, 1.0]),
+)
+def test_pieces_give_the_same_events_as_the_whole(levels, cuts, debounce_s) -> None:
+    scores = np.array(levels, np.float32)[:, None] / 10
+    times_s = 0.1 * np.arange(1, len(levels) + 1)
+    whole = EventDetector(["kw"], 0.5, debounce_s)
+    expected = whole.process(times_s, scores) + whole.flush()
+    pieces = EventDetector(["kw"], 0.5, debounce_s)
+    found = []
+    for part in np.split(np.arange(len(levels)), sorted(min(c, len(levels)) for c in cuts)):
+        found += pieces.process(times_s[part], scores[part])
+    found += pieces.flush()
+    assert found == expected
+
+
+KEYWORDS = [ReferenceEvent(1.0, 1.5, "kw"), ReferenceEvent(4.0, 4.5, "kw")]
+
+
+def _match(*times_s, label="kw", window_s=1.0):
+    detections = [Detection(t, label, 0.9) for t in times_s]
+    others = [ReferenceEvent(2.8, 3.5, "speech", "speech")]
+    return match_events(detections, [*KEYWORDS, *others], hit_window_s=window_s)
+
+
+@pytest.mark.parametrize(
+    ("times_s", "hits", "misses", "false_accepts", "repetitions"),
+    [
+        ((), 0, 2, 0, 0),
+        ((1.6, 4.6), 2, 0, 0, 0),
+        ((1.0, 2.5), 1, 1, 0, 1),
+        ((0.999,), 0, 2, 1, 0),
+        ((2.501,), 0, 2, 1, 0),
+        ((3.2,), 0, 2, 1, 0),
+        ((1.2, 1.4, 2.0, 4.1), 2, 0, 0, 2),
+    ],
+)
+def test_matching_by_hand(times_s, hits, misses, false_accepts, repetitions) -> None:
+    found = _match(*times_s)
+    counts = (len(found.hits), len(found.misses), len(found.false_accepts), len(found.repetitions))
+    assert counts == (hits, misses, false_accepts, repetitions)
+
+
+def test_another_label_is_no_hit() -> None:
+    assert len(_match(1.6, label="other").false_accepts) == 1
+
+
+def test_counts_are_events_per_hour_never_frames() -> None:
+    events = [ReferenceEvent(1.0, 1.5, "kw")]
+    recordings = [_recording([(300, 800)], events=events)] * 360  # an hour; one long false run each
+    point = operating_point(recordings, ["kw"], threshold=0.5, debounce_s=1.0, hit_window_s=0.5)
+    assert (point.num_keywords, point.num_misses, point.num_false_accepts) == (360, 360, 360)
+    assert point.false_accepts_per_hour == pytest.approx(360)
+
+
+def test_the_threshold_is_chosen_within_the_limit() -> None:
+    events = [ReferenceEvent(1.0, 1.5, "kw")]
+    good = _recording([], events=events)
+    good.scores[200:240] = 0.8
+    bad = _recording([])
+    bad.scores[700:740] = 0.6
+    points = sweep([good, bad], ["kw"], debounce_s=1.0, hit_window_s=1.0)
+    chosen = choose_point(points, 0.5)
+    assert 0.6 < chosen.threshold <= 0.8
+    assert (chosen.num_misses, chosen.num_false_accepts) == (0, 0)
+    assert event_cost(points) == 0.0
+    assert event_cost(sweep([bad], ["kw"], debounce_s=1, hit_window_s=1)) == 0.0
+    silent = sweep([_recording([], events=events)], ["kw"], debounce_s=1, hit_window_s=1)
+    assert event_cost(silent) == 1.0
+
+
+def test_intervals_against_published_values() -> None:
+    assert wilson(276, 299) == pytest.approx((0.887, 0.948), abs=5e-4)
+    assert wilson(279, 299) == pytest.approx((0.899, 0.956), abs=5e-4)
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert poisson_rate(0, 1.0) == pytest.approx((0.0, 3.689), abs=1e-3)
+    assert poisson_rate(10, 2.0) == pytest.approx((4.795 / 2, 18.390 / 2), abs=1e-3)

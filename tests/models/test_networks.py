@@ -1,0 +1,128 @@
+"""Networks and front ends: sizes, causality, stream = offline, labels = the plain rule."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from matplotlib import mlab
+
+from models.detector import Detector
+from models.features import SpecgramFrontEnd, mel_bands
+from models.zoo import build_network
+from pipeline.frame_labels import LabelRule, frame_labels
+from pipeline.input_dataset import _labels
+from schemas import example as names
+from schemas.recipe import LabelWindow, LogMel, Specgram, StreamTcn, TriggerGru
+
+GRU = {"features": Specgram(), "model": TriggerGru(filters=24, units=16), "sample_rate_hz": 44100}
+TCN = {"features": LogMel(), "model": StreamTcn(channels=24), "sample_rate_hz": 16000}
+
+
+def _detector(config) -> Detector:
+    tf.random.set_seed(1)
+    return Detector(**config, labels=("a", "b"))
+
+
+def test_R21_reference_network_has_523_329_parameters() -> None:
+    network = build_network(TriggerGru(), num_features=101, num_labels=1)
+    assert network.count_params() == 523_329
+    assert sum(int(tf.size(v)) for v in network.trainable_variables) == 522_425
+    assert network(tf.zeros([1, 5511, 101])).shape == (1, 1375, 1)
+
+
+def test_R22_old_gru_form_and_256_filters() -> None:
+    old = build_network(TriggerGru(reset_after=False), num_features=101, num_labels=1)
+    assert old.count_params() == 522_561
+    wide = build_network(TriggerGru(filters=256), num_features=101, num_labels=1)
+    assert wide.count_params() == 637_569
+
+
+def test_default_network_has_110_529_parameters() -> None:
+    assert build_network(StreamTcn(), num_features=40, num_labels=1).count_params() == 110_529
+
+
+def test_R1_and_R17_reference_features_equal_matplotlib() -> None:
+    rng = np.random.default_rng(0)
+    pcm = (rng.standard_normal(441_000) * 3000).astype(np.int16)
+    ours = SpecgramFrontEnd(Specgram(), 44100)(tf.constant(pcm[None] / 32768, tf.float32))[0]
+    theirs, _, _ = mlab.specgram(pcm.astype(float), NFFT=200, Fs=8000, noverlap=120)
+    assert ours.shape == (5511, 101)
+    assert np.abs(ours.numpy().T - theirs).max() < 1e-5 * theirs.max()
+
+
+def test_mel_bands_cover_their_range() -> None:
+    bands = mel_bands(num_mels=40, fft_size=512, sample_rate_hz=16000, low_hz=80, high_hz=7600)
+    assert bands.shape == (257, 40)
+    assert (bands.max(axis=0) > 0.3).all()
+    assert (np.diff(bands.argmax(axis=0)) >= 0).all()
+
+
+@pytest.mark.parametrize("config", [TCN, GRU], ids=["tcn", "gru"])
+def test_R29_later_samples_change_no_earlier_output(config) -> None:
+    detector = _detector(config)
+    rng = np.random.default_rng(0)
+    x = (0.1 * rng.standard_normal((1, 20_000))).astype(np.float32)
+    before = detector.scores(tf.constant(x)).numpy()
+    for step in (3, 17, before.shape[1] - 2):
+        known = detector.warmup_samples + (step + 1) * detector.hop_samples
+        changed = x.copy()
+        changed[:, known:] = 0.5
+        after = detector.scores(tf.constant(changed)).numpy()
+        np.testing.assert_allclose(after[:, : step + 1], before[:, : step + 1], atol=1e-6)
+        assert np.abs(after[:, step + 1 :] - before[:, step + 1 :]).max() > 1e-6
+
+
+@pytest.mark.parametrize("config", [TCN, GRU], ids=["tcn", "gru"])
+def test_streaming_steps_equal_offline(config) -> None:
+    detector = _detector(config)
+    rng = np.random.default_rng(1)
+    x = (0.1 * rng.standard_normal((1, 30_000))).astype(np.float32)
+    offline = detector.scores(tf.constant(x)).numpy()
+    state = detector.initial_state()
+    if detector.warmup_samples:
+        state[0] = x[:, : detector.warmup_samples]
+    parts = []
+    size = detector.step_samples
+    for at in range(detector.warmup_samples, x.shape[1] - size + 1, size):
+        scores, state = detector.step(tf.constant(x[:, at : at + size]), state)
+        parts.append(scores.numpy())
+    streamed = np.concatenate(parts, axis=1)
+    assert streamed.shape[1] > 80
+    np.testing.assert_allclose(streamed, offline[:, : streamed.shape[1]], atol=1e-5)
+    assert len(detector.times_s(x.shape[1])) == offline.shape[1]
+
+
+def test_labels_in_the_graph_equal_the_plain_rule() -> None:
+    rule = LabelRule.of(
+        LabelWindow(),
+        labels=("a", "b"),
+        num_steps=200,
+        warmup_samples=0,
+        hop_samples=320,
+        sample_rate_hz=16000,
+        positive_weight=4.0,
+    )
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(20):
+        n = int(rng.integers(0, 5))
+        onset = np.sort(rng.integers(0, 55_000, n))
+        offset = np.minimum(onset + rng.integers(1, 12_000, n), 64_000)
+        kind = rng.choice(["keyword", "speech"], n)
+        label = np.where(kind == "keyword", rng.choice(["a", "b"], n), "speech")
+        rows.append((onset, offset, kind, label))
+    parsed = {
+        names.EVENTS_ONSET_SAMPLES: tf.ragged.constant([r[0] for r in rows], tf.int64),
+        names.EVENTS_OFFSET_SAMPLES: tf.ragged.constant([r[1] for r in rows], tf.int64),
+        names.EVENTS_KIND: tf.ragged.constant([list(r[2]) for r in rows], tf.string),
+        names.EVENTS_LABEL: tf.ragged.constant([list(r[3]) for r in rows], tf.string),
+    }
+    labels, weights = _labels(parsed, rule)
+    for i, (onset, offset, kind, label) in enumerate(rows):
+        keyword = kind == "keyword"
+        index = np.array(["ab".index(x) for x in label[keyword]], int)
+        expected = frame_labels(rule, onset[keyword], offset[keyword], index)
+        np.testing.assert_array_equal(labels[i].numpy(), expected[0])
+        np.testing.assert_array_equal(weights[i].numpy(), expected[1])
+    assert 0 < labels.numpy().mean() < 0.2
