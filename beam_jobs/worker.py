@@ -10,7 +10,7 @@ import logging
 import sys
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)
     from apache_beam.runners.worker import sdk_worker_main
 
-    logging.disable(logging.WARNING)
     sdk_worker_main.main(sys.argv)

@@ -75,6 +75,7 @@ class StreamingDetector:
         self._hop = int(self.metadata["hop_samples"])
         with quiet_stderr():
             interpreter = Interpreter(model_path=str(folder / model_name), num_threads=1)
+            interpreter.allocate_tensors()
             self._run = interpreter.get_signature_runner("step")
         self._shapes = {
             name: (detail["shape"], detail["dtype"])

@@ -7,7 +7,6 @@ refused, and all problems are listed at once, each with its dotted place.
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
@@ -56,8 +55,8 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        for (key_node, _), key in zip(node.value, keys, strict=True):
-            if keys.count(key) > 1:
+        for i, ((key_node, _), key) in enumerate(zip(node.value, keys, strict=True)):
+            if key in keys[:i]:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is given twice", key_node.start_mark
                 )
@@ -197,7 +196,8 @@ def recipe_template(
 
 def _scalar(text: str) -> str:
     """A YAML double-quoted scalar that reads back as `text`, whatever it holds."""
-    return json.dumps(text)
+    quoted: str = yaml.safe_dump(text, default_style='"', width=10**6)
+    return quoted.strip()
 
 
 _TEMPLATE = """\

@@ -16,7 +16,9 @@ def burst(
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(round((before_s + sound_s + after_s) * rate)) * noise
     start, length = round(before_s * rate), round(sound_s * rate)
-    x[start : start + length] += level * np.sin(2 * np.pi * hz * np.arange(length) / rate)
+    x[start : start + length] += level * np.sin(
+        2 * np.pi * hz * np.arange(len(x[start : start + length])) / rate
+    )
     return x
 
 

@@ -25,8 +25,8 @@ from wakebeam.workspace import Workspace
 
 KEYWORD = "hello beacon"
 NEAR_MISSES = (
-    "hello bacon", "hello deacon", "yellow beacon", "hello reason", "fellow beacon", "hello",
-    "beacon", "a low beacon", "hello weaken", "jello beacon",
+    "hello baker", "yellow bacon", "hello reason", "hello weekend", "hello", "beacon",
+    "hello Jacob", "a low beam", "hello teacher", "below the deacon",
 )  # fmt: skip
 OTHER_SPEECH = (
     "what time is it now", "turn the light off", "seven nine three", "I like the weather today",
@@ -39,7 +39,7 @@ _SETTINGS = (
     "dataset.num_examples={train: 2000, validation: 300, test: 360}",
     "dataset.shard_bytes=32MiB",
     "scene.num_keywords=[0, 2]",
-    "training.epochs=6",
+    "training.epochs=10",
 )
 _PATTERN = r"__([^/]+?)__r\d+__p\d+\."
 _PICTURE = "stream.png"

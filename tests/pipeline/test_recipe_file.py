@@ -1,0 +1,121 @@
+"""Recipes: what init writes loads; what is wrong is named with its place and its cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.recipe_file import guess_speaker_pattern, load_recipe, recipe_template
+from schemas.errors import RecipeError
+from schemas.scene import SceneSpec
+from tests.fakes import recipe
+
+TEXT = recipe_template(
+    name="athena",
+    keyword=[("takes", "athena", None)],
+    negative=[("speech", "speech", r"_(.+)_")],
+    background=[("noise", None)],
+)
+
+
+def _load(folder: Path, text: str, *overrides: str):
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_recipe(path, overrides)
+
+
+def test_the_template_is_a_valid_recipe_with_the_documented_defaults(tmp_path) -> None:
+    loaded = _load(tmp_path, TEXT)
+    assert loaded.labels == ("athena",)
+    assert loaded.scene.on_infeasible == "condition"
+    assert loaded.dataset.shard_bytes == 64 * 2**20
+    assert loaded.material.negative[0].speaker_pattern == r"_(.+)_"
+
+
+@given(st.text(min_size=1, max_size=30).filter(lambda s: s.isprintable() or "\n" in s))
+def test_hostile_paths_survive_the_template(name: str) -> None:
+    import tempfile
+
+    if any(0xD800 <= ord(c) <= 0xDFFF for c in name):
+        return
+    text = recipe_template(
+        name="x", keyword=[(name, "kw", None)], negative=[], background=[(name, None)]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        assert _load(Path(folder), text).material.keyword[0].path == name
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("duration_s: 10.0", "duratoin_s: 10.0"), "scene.duratoin_s is not a known key .*'duration_s'"),
+        (("scene:", "scnee:"), "scnee is not a known key .*'scene'"),
+        (('label: "athena"', 'lable: "athena"'), r"material.keyword\[0\].lable .*'label'"),
+        (("num_keywords: [0, 3]", "num_keywords: [3, 0]"), "upside down"),
+        (("train: 0.8", "train: 0.9"), "sum to 1"),
+        (("shard_bytes: 64MiB", "shard_bytes: lots"), "'lots' is not a size"),
+        (("seed: 7", "seed: 7\nseed: 8"), "line 6: the key 'seed' is given twice"),
+        (("seed: 7", "seed: [7"), "line"),
+        (("schema: 1", "schema: 2"), "schema"),
+        (("duration_s: 10.0", "duration_s: .nan"), "scene.duration_s"),
+        (("family: stream_tcn", "family: trigger_gru"), "specgram"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named(tmp_path, change, says) -> None:
+    assert change[0] in TEXT
+    with pytest.raises(RecipeError, match=says):
+        _load(tmp_path, TEXT.replace(*change, 1))
+
+
+def test_all_problems_are_listed_at_once(tmp_path) -> None:
+    text = TEXT.replace("epochs: 10", "epochs: 0").replace("batch_size: 16", "batchsize: 16")
+    with pytest.raises(RecipeError) as error:
+        _load(tmp_path, text)
+    assert "training.epochs" in str(error.value)
+    assert "training.batchsize" in str(error.value)
+
+
+def test_overrides(tmp_path) -> None:
+    loaded = _load(tmp_path, TEXT, "seed=0", "scene.snr_db=[5, 6]", "dataset.num_examples.train=3")
+    assert (loaded.seed, loaded.scene.snr_db, loaded.dataset.num_examples.train) == (0, (5, 6), 3)
+    for wrong, says in (
+        ("seed", "section.key=value"), ("seed.x=1", "is a value"), ("sceen.x=1", "'scene'"),
+    ):  # fmt: skip
+        with pytest.raises(RecipeError, match=says):
+            _load(tmp_path, TEXT, wrong)
+
+
+def test_lengths_become_samples_in_one_place() -> None:
+    spec = SceneSpec.of(recipe(scene={"duration_s": 1.00003, "min_gap_s": 0.1, "margin_s": 0.5}))
+    assert (spec.num_samples, spec.min_gap_samples, spec.margin_samples) == (16000, 1600, 8000)
+
+
+def test_the_content_digest_covers_what_decides_bytes_and_nothing_else() -> None:
+    base = recipe().content_digest("bank")
+    assert recipe(training={"epochs": 3}).content_digest("bank") == base
+    assert recipe(dataset={"num_examples": {"train": 1}}).content_digest("bank") == base
+    for changed in (
+        recipe(seed=8), recipe(scene={"snr_db": [0, 19]}), recipe(dataset={"encoding": "flac"}),
+    ):  # fmt: skip
+        assert changed.content_digest("bank") != base
+    assert recipe().content_digest("other bank") != base
+
+
+@pytest.mark.parametrize(
+    ("names", "group"),
+    [
+        (["0_george_0.wav", "1_lucas_3.wav"], "george"),
+        (["1-100032-A-0.ogg", "2-5555-B-3.ogg"], "100032"),
+        (["bed/00176480_nohash_0.wav", "bed/ffffffff_nohash_1.wav"], "00176480"),
+        (["x/hi__en-us+f1__r175__p50.wav", "x/hi__en+m1__r175__p50.wav"], "en-us+f1"),
+        (["a.wav", "b.wav"], None),
+    ],
+)
+def test_well_known_names_give_a_pattern(names, group) -> None:
+    import re
+
+    pattern = guess_speaker_pattern(names)
+    assert (pattern and re.search(pattern, names[0])[1]) == group
