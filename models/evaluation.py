@@ -183,7 +183,8 @@ def report_text(values: dict[str, Any]) -> str:
     if values["hours"] < 6.0:
         lines.append(
             f"{values['hours']:.2f} h can't prove a rate below "
-            f"{3 / max(values['hours'], 1e-9):.1f} per hour; 0.5 per hour needs 6 h without an alarm, 0.1 needs 30 h"
+            f"{3 / max(values['hours'], 1e-9):.1f} per hour; "
+            "0.5 per hour needs 6 h without an alarm, 0.1 needs 30 h"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""The job: same bytes whoever makes them, resumes where it was killed, refuses what isn't its own."""
+"""The job: same bytes whoever makes them, resumes when killed, refuses what isn't its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spoken takes and noises: the same bytes whatever came before, resumable, named by their making."""
+"""Spoken takes and noises: same bytes whatever came before, resumable, named by their making."""
 
 from __future__ import annotations
 

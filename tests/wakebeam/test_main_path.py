@@ -177,7 +177,8 @@ from models.training import train
 recipe, data, out, strategy, *settings = sys.argv[1:]
 made = load_recipe(Path(recipe), [*settings, f"training.strategy={strategy}"])
 train(made, data, Path(out))
-print(json.dumps([e["loss"] for e in json.loads((Path(out) / "history.json").read_text())["epochs"]]))
+history = json.loads((Path(out) / "history.json").read_text())
+print(json.dumps([e["loss"] for e in history["epochs"]]))
 """
     model = {
         "stream_tcn": ["model={family: stream_tcn, channels: 16, num_blocks: 2, dropout: 0.0}"],
