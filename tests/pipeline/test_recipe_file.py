@@ -51,7 +51,7 @@ def test_hostile_paths_survive_the_template(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("duration_s: 10.0", "duratoin_s: 10.0"), "scene.duratoin_s is not a known .*'duration_s'"),
+        (("duration_s: 10.0", "duratoin_s: 10.0"), "scene.duratoin_s is not .*'duration_s'"),
         (("scene:", "scnee:"), "scnee is not a known key .*'scene'"),
         (('label: "athena"', 'lable: "athena"'), r"material.keyword\[0\].lable .*'label'"),
         (("num_keywords: [0, 3]", "num_keywords: [3, 0]"), "upside down"),
