@@ -94,8 +94,8 @@ def run_demo(folder: Path, *, seed: int, overrides: tuple[str, ...] = ()) -> str
             f"{'real-time factor':24}{stream['real_time_factor']:>9.4f}  one core, "
             f"{stream['seconds']:.0f} s of sound through the exported detector",
             f"made in {clock(time.monotonic() - began_s)}; picture: {folder / _PICTURE}; "
-            f"report: {workspace.model / 'evaluation.html'}",
-            f"next: .venv/bin/wakebeam detect --model {workspace.export} {example}",
+            f"report: {folder / 'model' / 'evaluation.html'}",
+            f"next: .venv/bin/wakebeam detect --model {folder / 'export'} {example}",
         ]
     )
 
