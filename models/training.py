@@ -264,7 +264,7 @@ class _EpochEnd(keras.callbacks.Callback):
         point = choose_point(points, judging.max_false_accepts_per_hour)
         best = min((e["event_cost"] for e in self._history["epochs"]), default=math.inf)
         if cost < best:
-            self._detector.save(self._folder / _BEST, {"epoch": epoch + 1})
+            self._detector.save(_best_of(self._folder, epoch + 1), {"epoch": epoch + 1})
         self._history["epochs"].append(
             {
                 "epoch": epoch + 1,
@@ -299,8 +299,8 @@ class _EpochEnd(keras.callbacks.Callback):
 def _finish(
     detector: Detector, recipe: Recipe, manifest: Manifest, folder: Path, history: dict[str, Any]
 ) -> dict[str, Any]:
-    best = Detector.load(folder / _BEST)
     chosen = min(history["epochs"], key=lambda e: (e["event_cost"], e["epoch"]))
+    best = Detector.load(_best_of(folder, chosen["epoch"]))
     card = {
         "name": recipe.name,
         "seed": recipe.seed,
@@ -315,7 +315,13 @@ def _finish(
     best.save(folder, card)
     history["finished"] = True
     write_json(folder / _HISTORY, history)
+    shutil.rmtree(folder / _BEST, ignore_errors=True)
     return read_card(folder)
+
+
+def _best_of(folder: Path, epoch: int) -> Path:
+    """A folder for each epoch that was the best so far: a killed run can't mix two of them up."""
+    return folder / _BEST / f"epoch-{epoch:05d}"
 
 
 def _read_history(folder: Path) -> dict[str, Any]:
