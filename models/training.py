@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import random
 import shutil
 import time
 from collections.abc import Callable
@@ -150,7 +151,7 @@ def train(
             expected=f"at least one batch of {config.batch_size}, and some to validate on",
             fix="raise dataset.num_examples or lower training.batch_size",
         )
-    keras.utils.set_random_seed(recipe.seed % 2**32)
+    _seed_initial_weights(recipe.seed)
     with strategy.scope():
         detector = Detector.of(recipe)
         optimizer = keras.optimizers.AdamW(
@@ -198,6 +199,17 @@ def train(
             verbose=0,
         )
     return TrainingResult(_finish(detector, recipe, manifest, folder, history), first, False)
+
+
+def _seed_initial_weights(seed: int) -> None:
+    """Make the initial weights and the dropout masks follow from the seed.
+
+    `keras.utils.set_random_seed` would do, but with tf-keras 2.17 on Python 3.12 every initialiser
+    then fails: it passes 1e9, a float, to `randint`. Without that call the initialisers draw from
+    Python's own generator, which this seeds.
+    """
+    random.seed(seed)
+    tf.random.set_seed(seed % 2**32)
 
 
 def label_rule(recipe: Recipe, detector: Detector, manifest: Manifest) -> LabelRule:
