@@ -48,9 +48,8 @@ def test_nothing_to_say_is_refused(tmp_path) -> None:
 
 
 def test_without_the_extra_the_error_says_what_to_install(tmp_path, monkeypatch) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    (tmp_path / "espeakng_loader.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(WakebeamError, match=r"wakebeam\[tts\]"):
         speak_takes(["hello"], tmp_path, num_takes=1, seed=0)
 
