@@ -8,33 +8,30 @@ example order. Early stopping and the choice of weights look at events, never at
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 import random
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
 
-from models.detector import CARD_NAME, MAX_LOGIT, Detector, read_card, write_json
+from models.detector import MAX_LOGIT, Detector, read_card
 from models.event_matching import choose_point, event_cost, sweep
 from models.scoring import score_split
 from models.strategies import create_strategy
+from models.training_folder import TrainingFolder
 from pipeline.frame_labels import LabelRule
 from pipeline.input_dataset import read_manifest, training_dataset
-from schemas.canonical import digest
 from schemas.dataset import Manifest
 from schemas.errors import TrainingError
 from schemas.recipe import Recipe
 
 Progress = Callable[[int, int, str], None]
-_HISTORY, _CHECKPOINTS, _LOGS, _BEST = "history.json", "checkpoints", "logs", "best"
 _WARM_UP = 0.1
 _BETA_2 = 0.98
 
@@ -85,33 +82,6 @@ def masked_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(losses, axis=-1)
 
 
-def training_identity(recipe: Recipe, manifest: Manifest) -> str:
-    """Return a digest of all that a training depends on."""
-    parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
-    return digest([manifest.identity(), recipe.seed, *(p.model_dump(mode="json") for p in parts)])
-
-
-def training_state(
-    recipe: Recipe, manifest: Manifest, folder: Path
-) -> Literal["empty", "unfinished", "complete"]:
-    """Say what a model folder holds.
-
-    Raises:
-        TrainingError: a model of another recipe or data set.
-    """
-    if not (folder / _HISTORY).exists():
-        return "empty"
-    history = _read_history(folder)
-    if history.get("identity") != training_identity(recipe, manifest):
-        raise TrainingError(
-            f"{folder} holds a model of another recipe or data set",
-            expected="the model of this recipe, unfinished or complete, or no model",
-            fix="pass --overwrite to train anew, or keep the folder under another name",
-        )
-    finished = (folder / CARD_NAME).exists() and history.get("finished", False)
-    return "complete" if finished else "unfinished"
-
-
 def train(
     recipe: Recipe,
     data: str,
@@ -134,12 +104,13 @@ def train(
         DatasetError: the data set isn't complete.
     """
     manifest = read_manifest(data)
+    kept = TrainingFolder(folder, recipe, manifest)
     if overwrite:
         try:
-            training_state(recipe, manifest, folder)
+            kept.state()
         except TrainingError:
-            _clear(folder)
-    if training_state(recipe, manifest, folder) == "complete":
+            kept.clear()
+    if kept.state() == "complete":
         return TrainingResult(read_card(folder), 0, True)
     config = recipe.training
     strategy = create_strategy(config.strategy)
@@ -166,18 +137,12 @@ def train(
     checkpoint = tf.train.Checkpoint(
         network=detector.network, optimizer=optimizer, epoch=epoch_done
     )
-    manager = tf.train.CheckpointManager(checkpoint, str(folder / _CHECKPOINTS), max_to_keep=2)
-    history = {"identity": training_identity(recipe, manifest), "epochs": []}
+    manager = tf.train.CheckpointManager(checkpoint, str(kept.checkpoints), max_to_keep=2)
     if manager.latest_checkpoint:
         checkpoint.restore(manager.latest_checkpoint)
-        found = _read_history(folder)
-        history["epochs"] = found.get("epochs", [])[: int(epoch_done.numpy())]
     first = int(epoch_done.numpy())
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / _HISTORY, history)
-    watch = _EpochEnd(
-        detector, recipe, data, manifest, folder, manager, epoch_done, history, steps, progress
-    )
+    kept.begin(first)
+    watch = _EpochEnd(detector, recipe, data, manifest, kept, manager, epoch_done, steps, progress)
     if first < config.epochs and not watch.is_stale():
         dataset = training_dataset(
             data,
@@ -189,7 +154,7 @@ def train(
             feature_fn=detector.features,
             rule=label_rule(recipe, detector, manifest),
         )
-        board = keras.callbacks.TensorBoard(str(folder / _LOGS), write_graph=False)
+        board = keras.callbacks.TensorBoard(str(kept.logs), write_graph=False)
         detector.network.fit(
             dataset,
             initial_epoch=first,
@@ -198,7 +163,7 @@ def train(
             callbacks=[watch, board],
             verbose=0,
         )
-    return TrainingResult(_finish(detector, recipe, manifest, folder, history), first, False)
+    return TrainingResult(_finish(recipe, manifest, kept), first, False)
 
 
 def _seed_initial_weights(seed: int) -> None:
@@ -234,18 +199,16 @@ class _EpochEnd(keras.callbacks.Callback):
         recipe: Recipe,
         data: str,
         manifest: Manifest,
-        folder: Path,
+        folder: TrainingFolder,
         manager: tf.train.CheckpointManager,
         epoch_done: tf.Variable,
-        history: dict[str, Any],
         steps: int,
         progress: Progress | None,
     ) -> None:
         super().__init__()
         self._detector, self._recipe, self._data = detector, recipe, data
         self._manifest, self._folder, self._manager = manifest, folder, manager
-        self._epoch_done, self._history, self._steps = epoch_done, history, steps
-        self._progress = progress
+        self._epoch_done, self._steps, self._progress = epoch_done, steps, progress
         self._remark = ""
         self._began_s = 0.0
 
@@ -274,10 +237,10 @@ class _EpochEnd(keras.callbacks.Callback):
         )
         cost = event_cost(points)
         point = choose_point(points, judging.max_false_accepts_per_hour)
-        best = min((e["event_cost"] for e in self._history["epochs"]), default=math.inf)
+        best = min(self._costs(), default=math.inf)
         if cost < best:
-            self._detector.save(_best_of(self._folder, epoch + 1), {"epoch": epoch + 1})
-        self._history["epochs"].append(
+            self._detector.save(self._folder.best(epoch + 1), {"epoch": epoch + 1})
+        self._folder.add(
             {
                 "epoch": epoch + 1,
                 "loss": float((logs or {}).get("loss", math.nan)),
@@ -291,7 +254,6 @@ class _EpochEnd(keras.callbacks.Callback):
         if logs is not None:
             logs["val_event_cost"] = cost
             logs["val_miss_rate"] = point.miss_rate
-        write_json(self._folder / _HISTORY, self._history)
         self._epoch_done.assign(epoch + 1)
         self._manager.save()
         self._remark = (
@@ -303,16 +265,18 @@ class _EpochEnd(keras.callbacks.Callback):
 
     def is_stale(self) -> bool:
         """Whether the last epochs brought nothing better."""
-        costs = [entry["event_cost"] for entry in self._history["epochs"]]
+        costs = self._costs()
         patience = self._recipe.training.early_stopping_epochs
         return len(costs) > patience and min(costs[-patience:]) >= min(costs[:-patience])
 
+    def _costs(self) -> list[float]:
+        return [entry["event_cost"] for entry in self._folder.history["epochs"]]
 
-def _finish(
-    detector: Detector, recipe: Recipe, manifest: Manifest, folder: Path, history: dict[str, Any]
-) -> dict[str, Any]:
-    chosen = min(history["epochs"], key=lambda e: (e["event_cost"], e["epoch"]))
-    best = Detector.load(_best_of(folder, chosen["epoch"]))
+
+def _finish(recipe: Recipe, manifest: Manifest, folder: TrainingFolder) -> dict[str, Any]:
+    epochs = folder.history["epochs"]
+    chosen = min(epochs, key=lambda e: (e["event_cost"], e["epoch"]))
+    best = Detector.load(folder.best(chosen["epoch"]))
     card = {
         "name": recipe.name,
         "seed": recipe.seed,
@@ -321,31 +285,9 @@ def _finish(
         "dataset": {"identity": manifest.identity(), "recipe_digest": manifest.recipe_digest},
         "licences": dict(manifest.material["licences"]),
         "best_epoch": chosen,
-        "epochs_trained": len(history["epochs"]),
+        "epochs_trained": len(epochs),
         "software": {"tensorflow": tf.__version__, "python": platform.python_version()},
     }
-    best.save(folder, card)
-    history["finished"] = True
-    write_json(folder / _HISTORY, history)
-    shutil.rmtree(folder / _BEST, ignore_errors=True)
-    return read_card(folder)
-
-
-def _best_of(folder: Path, epoch: int) -> Path:
-    """A folder for each epoch that was the best so far: a killed run can't mix two of them up."""
-    return folder / _BEST / f"epoch-{epoch:05d}"
-
-
-def _read_history(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / _HISTORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _clear(folder: Path) -> None:
-    """Remove what training wrote, the history last."""
-    for name in (_CHECKPOINTS, _LOGS, _BEST):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (CARD_NAME, "evaluation.json", _HISTORY):
-        (folder / name).unlink(missing_ok=True)
+    best.save(folder.path, card)
+    folder.finish()
+    return read_card(folder.path)
