@@ -27,11 +27,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.effects import stretched_length
 from pipeline.feasibility import ClipPool, CountLaw, FloatArray, choose, worst_case
 from pipeline.placement import place, require_feasible, slack
 from pipeline.randomness import Purpose, generator
 from schemas.clips import Clip
+from schemas.effects import scaled_length
 from schemas.errors import MaterialError
 from schemas.recipe import Recipe
 from schemas.scene import BackgroundWindow, PlacedEvent, ScenePlan, SceneSpec
@@ -70,8 +70,7 @@ class ScenePlanner:
         self._require_material()
         weights = _folder_weights(self._backgrounds)
         self._background_cumulative = np.cumsum(weights)
-        speed = recipe.scene.effects.speed
-        self._slowest = math.ceil(speed[0] * _SPEED_STEPS) / _SPEED_STEPS if speed else 1.0
+        self._speed_percents = _percents(recipe.scene.effects.speed)
         pools = (
             self._pool(self._keywords, _label_weights(self._keywords)),
             self._pool(self._negatives, _folder_weights(self._negatives)),
@@ -126,7 +125,7 @@ class ScenePlanner:
         snrs = [round(_between(scene.snr_db, u), 3) for u in numbers[2::2]]
         speeds = [self._speed(u) for u in numbers[3::2]]
         lengths = [
-            stretched_length(clip.num_samples, speed)
+            scaled_length(clip.num_samples, speed)
             for clip, speed in zip(clips, speeds, strict=True)
         ]
         onsets = place(
@@ -178,16 +177,14 @@ class ScenePlanner:
         )
 
     def _speed(self, number: float) -> float:
-        speed = self._recipe.scene.effects.speed
-        if speed is None:
-            return 1.0
-        low = math.ceil(speed[0] * _SPEED_STEPS - 1e-9)
-        high = math.floor(speed[1] * _SPEED_STEPS + 1e-9)
-        steps = max(1, high - low + 1)
-        return (low + int(number * steps)) / _SPEED_STEPS
+        low, high = self._speed_percents
+        return (low + int(number * (high - low + 1))) / _SPEED_STEPS
 
     def _pool(self, clips: Sequence[Clip], weights: FloatArray) -> ClipPool:
-        lengths = [stretched_length(clip.num_samples, self._slowest) for clip in clips]
+        lengths = [
+            scaled_length(clip.num_samples, self._speed_percents[0] / _SPEED_STEPS)
+            for clip in clips
+        ]
         return ClipPool(np.array(lengths, dtype=np.int64), weights)
 
     def _require_material(self) -> None:
@@ -216,6 +213,13 @@ class ScenePlanner:
             margin_samples=self.spec.margin_samples,
             sample_rate_hz=self.spec.sample_rate_hz,
         )
+
+
+def _percents(speed: tuple[float, float] | None) -> tuple[int, int]:
+    """The speeds that may be drawn, in whole percent, inclusive."""
+    if speed is None:
+        return _SPEED_STEPS, _SPEED_STEPS
+    return round(speed[0] * _SPEED_STEPS), round(speed[1] * _SPEED_STEPS)
 
 
 def _between(bounds: tuple[float, float], number: float) -> float:

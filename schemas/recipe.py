@@ -146,6 +146,8 @@ class Effects(_Section):
             _ordered(speed)
             if speed[0] < 0.5 or speed[1] > 2.0:
                 raise ValueError(f"speed must lie within [0.5, 2], got {list(speed)}")
+            if any(abs(100 * value - round(100 * value)) > 1e-6 for value in speed):
+                raise ValueError(f"speeds are multiples of 0.01, got {list(speed)}")
         return speed
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from pipeline.effects import change_speed, stretched_length
+from pipeline.effects import change_speed
+from schemas.effects import scaled_length
 
 
 @settings(max_examples=60, deadline=None)
@@ -16,7 +17,7 @@ from pipeline.effects import change_speed, stretched_length
 def test_any_length_and_level(n: int, percent: int, level: int) -> None:
     x = np.full(n, level, dtype=np.float32)
     y = change_speed(x, percent / 100)
-    assert len(y) == stretched_length(n, percent / 100) == max(1, -(-n * 100 // percent))
+    assert len(y) == scaled_length(n, percent / 100) == max(1, -(-n * 100 // percent))
     assert y.dtype == np.float32
     assert np.isfinite(y).all()
     assert np.abs(y).max() <= 2**0.5 * level, "more than plans allow for"

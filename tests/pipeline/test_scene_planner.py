@@ -155,3 +155,16 @@ def test_speeds_are_hundredths_within_the_range() -> None:
     planner = _planner()
     speeds = {event.speed for i in range(400) for event in planner.plan(i).events}
     assert speeds == {round(x, 2) for x in np.arange(0.9, 1.101, 0.01)}
+
+
+@pytest.mark.parametrize("low", [0.5, 0.55, 0.56, 0.57, 0.58, 1.1, 1.13, 1.15])
+def test_the_slowest_speed_that_is_drawn_is_the_one_that_was_reckoned_with(low: float) -> None:
+    clips = [clip("k.wav", 16000), CLIPS[-1]]
+    exact = -(-16000 * 100 // round(100 * low))
+    scene = {"num_keywords": [2, 2], "num_negatives": [0, 0], "min_gap_s": 0.0}
+    speed = {"speed": [low, low + 0.02]}
+    planner = _planner(clips=clips, duration_s=2 * exact / 16000, effects=speed, **scene)
+    speeds = {event.speed for i in range(100) for event in planner.plan(i).events}
+    assert speeds == {round(low + step, 2) for step in (0.0, 0.01, 0.02)}
+    with pytest.raises(InfeasibleScene):
+        _planner(clips=clips, duration_s=(2 * exact - 1) / 16000, effects=speed, **scene)
