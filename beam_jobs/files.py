@@ -8,6 +8,8 @@ and renamed.
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import uuid
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -16,6 +18,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 TEMPORARY_MARK = ".tmp-"
+_GLOB_LETTERS = re.compile(r"[*?\[]")
 
 
 def join(*parts: str) -> str:
@@ -39,25 +42,52 @@ def read_text(path: str) -> str:
         return file.read().decode("utf-8")
 
 
-def sizes(pattern: str) -> dict[str, int]:
-    """Return {path: bytes} of the files that match a glob; empty if there are none."""
+def sizes(folder: str, prefix: str = "") -> dict[str, int]:
+    """Return {path: bytes} of the files that lie in `folder` and whose names begin with `prefix`.
+
+    No name is ever taken for a pattern: `data[1]` is a folder like any other.
+    """
+    if _is_local(folder):
+        try:
+            with os.scandir(folder) as entries:
+                found = [e for e in entries if e.name.startswith(prefix) and e.is_file()]
+                return {os.path.join(folder, e.name): e.stat().st_size for e in found}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+    pattern = join(_GLOB_LETTERS.sub(r"[\g<0>]", folder), f"{prefix}*")
     (result,) = FileSystems.match([pattern])
     return {item.path: item.size_in_bytes for item in result.metadata_list}
+
+
+def subfolders(folder: str) -> list[str]:
+    """Return the names of the folders in `folder`; none where folders are only part of names."""
+    if not _is_local(folder):
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir())
 
 
 def delete(paths: list[str]) -> None:
     """Delete files; those that aren't there any more are no error."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
-            if exists(path):
+            if _is_local(path):
+                os.remove(path)
+            elif exists(path):
                 FileSystems.delete([path])
 
 
 def make_folder(path: str) -> None:
     """Create a folder and its parents where the file system has folders."""
-    if not exists(path):
-        with contextlib.suppress(FileExistsError, OSError):
+    if _is_local(path):
+        os.makedirs(path, exist_ok=True)
+    elif not exists(path):
+        with contextlib.suppress(FileExistsError):
             FileSystems.mkdirs(path)
+
+
+def _is_local(path: str) -> bool:
+    return "://" not in path
 
 
 @contextlib.contextmanager

@@ -37,10 +37,10 @@ def examine(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> State:
     if not files.exists(out):
         return "empty"
     if not files.exists(job_path):
-        strangers = [path for path in files.sizes(files.join(out, "*")) if path != job_path]
+        strangers = _strangers(out)
         if strangers:
             raise RequestError(
-                f"{out} holds files that aren't a data set ({_name(strangers[0])}, …)",
+                f"{out} holds what isn't a data set of ours ({strangers[0]}, …)",
                 expected="an empty folder or a data set that wakebeam began",
                 fix="choose another folder with --out or dataset.out",
             )
@@ -99,7 +99,17 @@ def bytes_written(out: str) -> int:
 
 
 def _in_split(out: str, split: str) -> dict[str, int]:
-    return files.sizes(files.join(out, split, f"{split}-*"))
+    return files.sizes(files.join(out, split), f"{split}-")
+
+
+def _strangers(out: str) -> list[str]:
+    """Names of all that lies in a folder that no job has begun; empty folders are no harm."""
+    found = [_name(path) for path in files.sizes(out)]
+    for folder in {*SPLITS, *files.subfolders(out)}:
+        inside = files.join(out, folder)
+        names = [*files.sizes(inside), *(files.subfolders(inside) if files.exists(inside) else [])]
+        found += [f"{folder}/{_name(path)}" for path in names]
+    return sorted(found)
 
 
 def _name(path: str) -> str:

@@ -36,6 +36,16 @@ def beam_options(arguments: list[str], *, num_workers: int) -> PipelineOptions:
         RequestError: an option is malformed, unknown to Beam, or the runner can't do the job.
     """
     names = {argument.split("=", 1)[0] for argument in arguments}
+    stray = [
+        argument
+        for before, argument in zip(["", *arguments], arguments, strict=False)
+        if not argument.startswith("-") and (not before.startswith("--") or "=" in before)
+    ]
+    if stray:
+        raise RequestError(
+            f"{stray[0]!r} is neither an option nor the value of one",
+            expected="options like --runner=NAME after the recipe",
+        )
     defaults = []
     if "--runner" not in names:
         mode = "multi_processing" if num_workers > 1 else "in_memory"
@@ -68,14 +78,24 @@ def beam_options(arguments: list[str], *, num_workers: int) -> PipelineOptions:
 
 
 def make_runner(options: PipelineOptions) -> PipelineRunner:
-    """Create the runner that `options` name."""
+    """Create the runner that `options` name.
+
+    Raises:
+        RequestError: Beam has no runner of that name.
+    """
     name = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
     direct = options.view_as(DirectOptions)
     if name == "FnApiRunner" and direct.direct_running_mode == "multi_processing":
         direct.direct_running_mode = "in_memory"  # else Beam puts its own environment back
         command = f"{shlex.quote(sys.executable)} -m beam_jobs.worker"
         return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
-    return create_runner(name)
+    try:
+        return create_runner(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise RequestError(
+            f"Beam has no runner {name!r} here ({str(error).splitlines()[0][:200]})",
+            expected="FnApiRunner, DirectRunner, DataflowRunner, … or a class by its full name",
+        ) from error
 
 
 def _unknown_options(options: PipelineOptions, arguments: list[str]) -> list[str]:

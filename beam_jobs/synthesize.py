@@ -166,6 +166,7 @@ def synthesize(
     options = beam_options(beam_arguments or [], num_workers=num_workers)
     bank = ClipBank.open(bank_directory)
     shards = plan_shards(recipe)
+    runner = make_runner(options)
     recipe_digest = recipe.content_digest(bank.digest)
     clips = split_clips(bank.clips, recipe.splits)
     for split in sorted({shard.split for shard in shards}):
@@ -179,7 +180,7 @@ def synthesize(
         return SynthesisResult(read_manifest(out), True, len(shards), 0)
     output_state.begin(out, recipe_digest, shards)
     recipe_json = recipe.model_dump_json(by_alias=True)
-    pipeline = beam.Pipeline(runner=make_runner(options), options=options)
+    pipeline = beam.Pipeline(runner=runner, options=options)
     shared = {"recipe_json": recipe_json, "bank_directory": str(bank_directory), "out": out}
     _ = (
         pipeline
@@ -191,7 +192,14 @@ def synthesize(
     )
     total = sum(shard.stop - shard.start for shard in shards)
     with _Watch(out, recipe, total, progress):
-        pipeline.run().wait_until_finish()
+        try:
+            pipeline.run().wait_until_finish()
+        except RuntimeError as error:
+            raise DatasetError(
+                f"the job stopped: {str(error).strip().splitlines()[-1][:300]}",
+                fix="a worker may have been killed, as for want of memory; the same command keeps "
+                "the shards that are done and goes on",
+            ) from error
     return _outcome(out)
 
 

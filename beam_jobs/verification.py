@@ -68,7 +68,8 @@ def _missing_and_extra(out: str, manifest: Manifest) -> list[str]:
     there = {
         f"{split}/{path.replace(chr(92), '/').rsplit('/', 1)[-1]}"
         for split in SPLITS
-        for path in files.sizes(files.join(out, split, "*.tfrecord"))
+        for path in files.sizes(files.join(out, split))
+        if path.endswith(".tfrecord")
     }
     missing = [f"{name} is missing" for name in sorted(wanted - there)]
     extra = [f"{name} is not in the manifest" for name in sorted(there - wanted)]

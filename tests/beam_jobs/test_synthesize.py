@@ -103,6 +103,31 @@ def test_a_folder_with_strangers_is_refused(bank, tmp_path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "important"
 
 
+def test_strangers_in_the_folder_of_a_split_are_refused_too(bank, tmp_path) -> None:
+    name = plan_shards(_recipe())[0].name
+    for stranger in (name, "train/notes.tmp-old", "more/deep/thesis.txt"):
+        out = tmp_path / stranger.replace("/", "-")
+        (out / stranger).parent.mkdir(parents=True)
+        (out / stranger).write_text("my only copy")
+        with pytest.raises(RequestError, match="isn't a data set of ours"):
+            synthesize(_recipe(), bank.directory, str(out), num_workers=1)
+        assert (out / stranger).read_text() == "my only copy"
+
+
+def test_a_folder_name_is_never_a_pattern(bank, tmp_path) -> None:
+    """`data[1]` as a glob means `data1`; deleting by it once deleted the neighbour."""
+    neighbour, ours = tmp_path / "a b" / "data1", tmp_path / "a b" / "data[1]*?"
+    synthesize(_recipe(), bank.directory, str(neighbour), num_workers=1)
+    before = _bytes(neighbour)
+    synthesize(_recipe(), bank.directory, str(ours), num_workers=1)
+    assert verify(str(ours)).problems == ()
+    assert synthesize(_recipe(), bank.directory, str(ours), num_workers=1).already_complete
+    other = _recipe(seed=8)
+    synthesize(other, bank.directory, str(ours), num_workers=1, overwrite=True)
+    assert _bytes(neighbour) == before
+    assert verify(str(neighbour)).problems == verify(str(ours)).problems == ()
+
+
 def test_R13_an_infeasible_recipe_writes_nothing(bank, tmp_path) -> None:
     out = tmp_path / "data"
     with pytest.raises(InfeasibleScene, match="too few"):
@@ -184,7 +209,10 @@ def test_a_shard_that_fails_is_named_and_the_rest_is_kept(bank, tmp_path, monkey
 def test_unknown_options_and_dask_without_partitions_are_refused(bank, tmp_path) -> None:
     for arguments, says in (
         (["--runer=DirectRunner"], "--runer"),
+        (["--runner=NoSuchRunner"], "NoSuchRunner"),
+        (["typo"], "typo"),
         (["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"], "dask_npartitions"),
     ):
         with pytest.raises(RequestError, match=says):
             synthesize(_recipe(), bank.directory, str(tmp_path / "data"), beam_arguments=arguments)
+    assert not (tmp_path / "data").exists()
