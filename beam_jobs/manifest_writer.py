@@ -46,9 +46,13 @@ def build_manifest(
         num_samples={s: sum(r.num_samples for r in ordered if r.split == s) for s in SPLITS},
         events_by_kind=_totals(ordered, "events_by_kind"),
         events_by_label=_totals(ordered, "events_by_label"),
-        material=_material(recipe, clips, rejects),
+        material=_material(recipe, clips),
         software={name: importlib.metadata.version(name) for name in _SOFTWARE},
-        run={"python": platform.python_version(), **run},
+        run={
+            "python": platform.python_version(),
+            "rejects": [reject.to_json() for reject in rejects],
+            **run,
+        },
     )
 
 
@@ -69,7 +73,7 @@ def _totals(reports: Sequence[ShardReport], field: str) -> dict[str, dict[str, i
     return {split: dict(sorted(counter.items())) for split, counter in totals.items()}
 
 
-def _material(recipe: Recipe, clips: Sequence[Clip], rejects: Sequence[Reject]) -> dict[str, Any]:
+def _material(recipe: Recipe, clips: Sequence[Clip]) -> dict[str, Any]:
     by_split = split_clips(clips, recipe.splits)
     summary: dict[str, Any] = {}
     for split in SPLITS:
@@ -87,5 +91,4 @@ def _material(recipe: Recipe, clips: Sequence[Clip], rejects: Sequence[Reject]) 
     return {
         "splits": summary,
         "licences": dict(sorted(licences.items())),
-        "rejects": [reject.to_json() for reject in rejects],
     }

@@ -15,7 +15,7 @@ from beam_jobs import files
 from schemas.canonical import digest
 from schemas.dataset import MANIFEST_NAME, Manifest, ShardSpec
 from schemas.errors import RequestError
-from schemas.recipe import SPLITS
+from schemas.recipe import SPLITS, Recipe
 
 JOB_NAME = "job.json"
 FAILURES_NAME = "failures.json"
@@ -23,11 +23,11 @@ State = Literal["empty", "unfinished", "complete"]
 
 
 def job_identity(recipe_digest: str, shards: Sequence[ShardSpec]) -> dict[str, str]:
-    """Return what `job.json` holds: the content and the layout of the data set."""
+    """Return what `job.json` holds: digests of the content and the layout of the data set."""
     return {"recipe_digest": recipe_digest, "shards_digest": digest([s.name for s in shards])}
 
 
-def examine(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> State:
+def examine(out: str, recipe: Recipe, recipe_digest: str, shards: Sequence[ShardSpec]) -> State:
     """Say what `out` holds.
 
     Raises:
@@ -51,9 +51,8 @@ def examine(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> State:
         found = {}
     if found != job_identity(recipe_digest, shards):
         raise RequestError(
-            f"{out} holds a data set made from another recipe, material or size "
-            f"(content {str(found.get('recipe_digest'))[:16]})",
-            expected=f"content {recipe_digest[:16]} in {len(shards)} shards",
+            f"{out} holds a data set made from something else: {_difference(out, recipe)}",
+            expected="a data set of this recipe and material, or an empty folder",
             fix="pass --overwrite to replace it, or choose another folder with dataset.out",
         )
     if not files.exists(manifest_path):
@@ -100,6 +99,14 @@ def bytes_written(out: str) -> int:
 
 def _in_split(out: str, split: str) -> dict[str, int]:
     return files.sizes(files.join(out, split), f"{split}-")
+
+
+def _difference(out: str, recipe: Recipe) -> str:
+    path = files.join(out, MANIFEST_NAME)
+    if not files.exists(path):
+        return "another recipe, other material or another size"
+    changes = Manifest.from_json(files.read_text(path), where=path).changes(recipe)
+    return "; ".join(changes[:5]) or "other material or other numbers of examples"
 
 
 def _strangers(out: str) -> list[str]:

@@ -173,10 +173,10 @@ def synthesize(
         ScenePlanner(recipe, clips[split], split)  # refuses what can't be made, before the job
     if overwrite and files.exists(files.join(out, output_state.JOB_NAME)):
         try:
-            output_state.examine(out, recipe_digest, shards)
+            output_state.examine(out, recipe, recipe_digest, shards)
         except WakebeamError:
             output_state.clear(out)
-    if output_state.examine(out, recipe_digest, shards) == "complete":
+    if output_state.examine(out, recipe, recipe_digest, shards) == "complete":
         return SynthesisResult(read_manifest(out), True, len(shards), 0)
     output_state.begin(out, recipe_digest, shards)
     recipe_json = recipe.model_dump_json(by_alias=True)

@@ -175,5 +175,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file atomically."""
     temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.write_text(
+        json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
+    )
     os.replace(temporary, path)

@@ -84,11 +84,11 @@ def evaluate(folder: Path, data: str) -> Report:
     }
     report = Report(values, points, report.chosen)
     picture = det_curve(points, report.chosen, f"{card['name']}: test split")
-    write_json(folder / REPORT_NAME, values)
     (folder / "evaluation.txt").write_text(report_text(values), encoding="utf-8")
     (folder / "evaluation.png").write_bytes(picture)
     page = report_page(card["name"], report_text(values), [picture])
     (folder / "evaluation.html").write_text(page, encoding="utf-8")
+    write_json(folder / REPORT_NAME, values)  # last: it says that the others are of this model
     return report
 
 
@@ -120,7 +120,10 @@ def judge(
         found = match_events(detections, recording.events, hit_window_s=judging.hit_window_s)
         matched.append((recording, found))
     delays = [d.time_s - event.offset_s for _, m in matched for event, d in m.hits]
+    keywords = [e for r in recordings for e in r.events if e.kind == "keyword"]
     values = _numbers(point) | {
+        "num_takes": len({e.source for e in keywords if e.source}),
+        "num_other_events": sum(e.kind != "keyword" for r in recordings for e in r.events),
         "threshold": threshold,
         "counting": {"debounce_s": judging.debounce_s, "hit_window_s": judging.hit_window_s},
         "time_to_detect_s": _percentiles(delays),
@@ -130,7 +133,7 @@ def judge(
         "misses_by_snr_db": _by_snr(matched),
         "false_accepts_by_source": _by_source(matched),
         "worst_misses": [
-            {"recording": r.name, "offset_s": round(e.offset_s, 3), "snr_db": round(e.snr_db, 2)}
+            {"recording": r.name, "offset_s": round(e.offset_s, 3)} | _snr(e)
             for r, e in _misses(matched)[:_NUM_WORST]
         ],
         "worst_false_accepts": [
@@ -152,7 +155,8 @@ def report_text(values: dict[str, Any]) -> str:
             "missed",
             f"{100 * values['miss_rate']:.1f} %",
             f"{low:.1f} … {high:.1f} %",
-            f"{values['num_misses']} of {values['num_keywords']} keywords",
+            f"{values['num_misses']} of {values['num_keywords']} keywords"
+            + (f" ({values['num_takes']} different takes)" if values["num_takes"] else ""),
         ),
         (
             "false accepts per hour",
@@ -176,10 +180,18 @@ def report_text(values: dict[str, Any]) -> str:
         f"{values['counting']['debounce_s']:g} s and hit window "
         f"{values['counting']['hit_window_s']:g} s"
     )
-    for name, row in values["misses_by_snr_db"].items():
-        lines.append(f"  SNR {name:>9} dB: {row['misses']} of {row['keywords']} missed")
-    for name, count in values["false_accepts_by_source"].items():
-        lines.append(f"  false accepts on {name}: {count}")
+    if "validation" in values:
+        known = values["validation"]
+        lines.append(
+            f"on validation that threshold misses {100 * known['miss_rate']:.1f} % at "
+            f"{known['false_accepts_per_hour']:.2f} false accepts per hour"
+        )
+    for row in values["misses_by_snr_db"]:
+        lines.append(f"  SNR {row['snr_db']:>9} dB: {row['misses']} of {row['keywords']} missed")
+    by_count = sorted(values["false_accepts_by_source"].items(), key=lambda item: (-item[1], item))
+    lines += [f"  false accepts on {name}: {count}" for name, count in by_count]
+    if not values["num_other_events"]:
+        lines.append("there was no other speech or sound in the test: it says nothing about those")
     if values["hours"] < 6.0:
         lines.append(
             f"{values['hours']:.2f} h can't prove a rate below "
@@ -208,15 +220,15 @@ def _percentiles(delays: Sequence[float]) -> dict[str, float]:
 Matched = Sequence[tuple[ScoredRecording, Matching]]
 
 
-def _by_snr(matched: Matched) -> dict[str, dict[str, int]]:
-    table: dict[str, dict[str, int]] = {}
+def _by_snr(matched: Matched) -> list[dict[str, Any]]:
+    rows = []
     for low, high in zip(_SNR_EDGES_DB, _SNR_EDGES_DB[1:], strict=False):
         hit = sum(low <= e.snr_db < high for _, m in matched for e, _ in m.hits)
         missed = sum(low <= e.snr_db < high for _, m in matched for e in m.misses)
         name = f"< {high:g}" if low < -1e8 else f"≥ {low:g}" if high > 1e8 else f"{low:g}–{high:g}"
         if hit + missed:
-            table[name] = {"keywords": hit + missed, "misses": missed}
-    return table
+            rows.append({"snr_db": name, "keywords": hit + missed, "misses": missed})
+    return rows
 
 
 def _by_source(matched: Matched) -> dict[str, int]:
@@ -230,6 +242,11 @@ def _by_source(matched: Matched) -> dict[str, int]:
             named = "/".join(near[-1].source.split("/")[:2]) if near else "background alone"
             counts[named or "an event"] += 1
     return dict(counts.most_common())
+
+
+def _snr(event: ReferenceEvent) -> dict[str, float]:
+    """Known in scenes, not in recordings: left out there, as JSON has no NaN."""
+    return {"snr_db": round(event.snr_db, 2)} if np.isfinite(event.snr_db) else {}
 
 
 def _misses(matched: Matched) -> list[tuple[ScoredRecording, ReferenceEvent]]:

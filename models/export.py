@@ -12,8 +12,6 @@ The int8 model's difference in score and in detections is measured and recorded.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,11 +26,15 @@ from models.event_matching import detect_events
 from models.quiet import quiet_stderr
 from models.streaming import METADATA_NAME, MODEL_NAME, StreamingDetector
 from pipeline.input_dataset import judged_examples, read_manifest
+from pipeline.scratch_folder import scratch_folder
 from schemas.detection import ScoredRecording
-from schemas.errors import ParityError, TrainingError
+from schemas.errors import ParityError, RequestError, TrainingError
 
 PARITY_TOLERANCE = 1e-4
 INT8_NAME = "stream_int8.tflite"
+SAVED_MODEL_NAME = "saved_model"
+FILE_NAMES = (METADATA_NAME, MODEL_NAME, INT8_NAME, SAVED_MODEL_NAME)
+"""All that an export holds."""
 _NUM_CHECKED = 8
 _NUM_CALIBRATION_STEPS = 400
 
@@ -50,8 +52,10 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
 
     Raises:
         TrainingError: no trained model, or it wasn't evaluated.
+        RequestError: `out` holds something else than an export.
         ParityError: the forms disagree; `out` is as it was.
     """
+    _require_replaceable(out)
     card = read_card(folder)
     report_path = folder / REPORT_NAME
     if not report_path.exists():
@@ -62,10 +66,8 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
     report = json.loads(report_path.read_text(encoding="utf-8"))
     detector = Detector.load(folder)
     manifest = read_manifest(data)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        _save_model(detector, scratch / "saved_model")
+    with scratch_folder(out.parent, "exporting") as scratch:
+        _save_model(detector, scratch / SAVED_MODEL_NAME)
         function = _step_function(detector)
         (scratch / MODEL_NAME).write_bytes(_convert(function, detector, None))
         audio = _audio(data, manifest, "validation")
@@ -78,8 +80,6 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
         write_json(scratch / METADATA_NAME, metadata)
         _publish(scratch, out)
         return metadata
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def check_parity(
@@ -94,7 +94,7 @@ def check_parity(
         ParityError: SavedModel or float stream differ from offline by more than 1e-4.
     """
     offline = np.asarray(detector.scores(tf.constant(audio)))
-    saved = tf.saved_model.load(str(folder / "saved_model"))
+    saved = tf.saved_model.load(str(folder / SAVED_MODEL_NAME))
     from_saved = saved.signatures["serving_default"](waveform=tf.constant(audio))["scores"].numpy()
     streams = {name: _stream_scores(folder, name, audio) for name in (MODEL_NAME, INT8_NAME)}
     differences = {
@@ -204,6 +204,7 @@ def _metadata(detector: Detector, card: dict[str, Any], report: dict[str, Any]) 
         "initial_values": {f"state_{i}": float(s.flat[0]) for i, s in enumerate(initial)},
         "threshold": report["threshold"],
         "debounce_s": report["counting"]["debounce_s"],
+        "hit_window_s": report["counting"]["hit_window_s"],
         "measured_on_test": {name: report[name] for name in measured},
         "card": card,
         "evaluation": report["model"],
@@ -243,10 +244,30 @@ def _agreement(
     return agree, total
 
 
+def is_whole(out: Path) -> bool:
+    """Return whether all files of an export are there."""
+    return all((out / name).exists() for name in FILE_NAMES)
+
+
+def _require_replaceable(out: Path) -> None:
+    """Only an export, an empty folder or nothing may lie where an export is written."""
+    if not out.exists() and not out.is_symlink():
+        return
+    names = {path.name for path in out.iterdir()} if out.is_dir() else {"(a file)"}
+    strangers = sorted(names - set(FILE_NAMES))
+    if strangers or out.is_symlink() or (names and METADATA_NAME not in names):
+        raise RequestError(
+            f"{out} holds something else than an export "
+            f"({', '.join(strangers[:3]) or 'no metadata.json'})",
+            expected="a new folder, an empty one or an earlier export",
+            fix="choose another --out",
+        )
+
+
 def _publish(scratch: Path, out: Path) -> None:
+    _require_replaceable(out)
     scratch.chmod(0o755)  # mkdtemp made it private; an export is to be read
-    old = out.with_name(f".{out.name}-old-{os.getpid()}")
-    if out.exists():
-        out.rename(old)
-    scratch.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
+    with scratch_folder(out.parent, "replacing") as old:
+        if out.exists():
+            out.rename(old / out.name)
+        scratch.rename(out)

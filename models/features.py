@@ -66,6 +66,9 @@ class SpecgramFrontEnd(keras.layers.Layer):
         self.lookback_samples = self.window_samples - self.hop_samples
         self.num_features = self.window_samples // 2 + 1
         self._window = np.hanning(self.window_samples).astype("float32")
+        turns = np.outer(np.arange(self.window_samples), np.arange(self.num_features))
+        angles = 2 * np.pi * (turns % self.window_samples) / self.window_samples
+        self._cosines, self._sines = np.cos(angles).astype("f4"), np.sin(angles).astype("f4")
         scale = np.full(self.num_features, 2.0)
         scale[0] = 1.0
         scale[-1] = 1.0 if self.window_samples % 2 == 0 else 2.0
@@ -76,7 +79,10 @@ class SpecgramFrontEnd(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Frame, window, transform, scale."""
         frames = tf.signal.frame(x * FULL_SCALE, self.window_samples, self.hop_samples)
-        return _power(frames * self._window, self.window_samples) * self._scale
+        # As products with two matrices: LiteRT's FFT takes powers of two only.
+        frames = frames * self._window
+        power = tf.square(frames @ tf.constant(self._cosines))
+        return (power + tf.square(frames @ tf.constant(self._sines))) * self._scale
 
 
 def build_front_end(config: LogMel | Specgram, sample_rate_hz: int) -> keras.layers.Layer:

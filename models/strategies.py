@@ -18,14 +18,13 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
     Raises:
         TrainingError: `multiworker` without TF_CONFIG, or an unknown name.
     """
-    gpus = tf.config.list_logical_devices("GPU")
-    if name == "auto":
-        several = "mirrored" if len(gpus) > 1 else "one"
+    if name == "auto":  # physical devices: asking for logical ones starts TensorFlow's runtime
+        several = "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "one"
         name = "multiworker" if os.environ.get("TF_CONFIG") else several
     if name == "one":
         return tf.distribute.get_strategy()
     if name == "mirrored":
-        devices = gpus or tf.config.list_logical_devices("CPU")
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     if name == "multiworker":
         if not os.environ.get("TF_CONFIG"):

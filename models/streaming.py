@@ -21,6 +21,17 @@ from schemas.errors import RequestError
 
 METADATA_NAME = "metadata.json"
 MODEL_NAME = "stream_float32.tflite"
+_NEEDED = (
+    "labels",
+    "sample_rate_hz",
+    "step_samples",
+    "hop_samples",
+    "warmup_samples",
+    "initial_values",
+    "debounce_s",
+    "hit_window_s",
+    "measured_on_test",
+)
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,14 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         RequestError: the folder isn't an export.
     """
     try:
-        return json.loads((folder / METADATA_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        metadata = json.loads((folder / METADATA_NAME).read_text(encoding="utf-8"))
+        missing = [name for name in _NEEDED if name not in metadata]
+        if missing:
+            raise ValueError(f"{METADATA_NAME} has no {missing[0]}")
+        if not (folder / MODEL_NAME).is_file():
+            raise ValueError(f"{MODEL_NAME} is missing")
+        return metadata
+    except (OSError, ValueError, TypeError) as error:
         raise RequestError(
             f"{folder} is not an exported detector ({error})",
             expected=f"a folder with {METADATA_NAME} and {MODEL_NAME}",
@@ -103,6 +120,24 @@ class StreamingDetector:
         Args:
             samples: (n,) float32 in ±1 or int16, at the detector's rate; any n ≥ 0.
         """
+        times_s, scores = self._scores(samples)
+        return StreamOutput(times_s, scores, self._events.process(times_s, scores))
+
+    def finish(self) -> StreamOutput:
+        """End the stream: hear the last incomplete step with silence after it, close events.
+
+        Only steps that the sound itself reaches are scored; none of the silence is.
+        """
+        missing = (self._warmup if not self._warm else 0) + self._step - len(self._pending)
+        true_steps = max(0, len(self._pending) - (0 if self._warm else self._warmup)) // self._hop
+        before = self._num_steps
+        times_s, scores = self._scores(np.zeros(missing if true_steps else 0, np.float32))
+        times_s, scores = times_s[:true_steps], scores[:true_steps]
+        self._num_steps = before + true_steps
+        detections = self._events.process(times_s, scores) + self._events.flush()
+        return StreamOutput(times_s, scores, detections)
+
+    def _scores(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if samples.dtype == np.int16:
             samples = samples.astype(np.float32) / np.float32(32768.0)
         self._pending = np.concatenate((self._pending, samples.astype(np.float32, copy=False)))
@@ -120,23 +155,7 @@ class StreamingDetector:
         first = self._num_steps + 1
         self._num_steps += len(found)
         ends = self._warmup + self._hop * np.arange(first, self._num_steps + 1)
-        times_s = ends / self.sample_rate_hz
-        return StreamOutput(times_s, found, self._events.process(times_s, found))
-
-    def finish(self) -> StreamOutput:
-        """End the stream: hear the last incomplete step with silence after it, close events."""
-        missing = (self._warmup if not self._warm else 0) + self._step - len(self._pending)
-        true_steps = max(0, len(self._pending) - (0 if self._warm else self._warmup)) // self._hop
-        before = self._num_steps
-        out = self.process(np.zeros(missing, np.float32)) if true_steps else None
-        closed = self._events.flush()
-        if out is None:
-            empty = np.zeros((0, len(self.labels)), np.float32)
-            return StreamOutput(np.zeros(0), empty, closed)
-        self._num_steps = before + true_steps
-        return StreamOutput(
-            out.times_s[:true_steps], out.scores[:true_steps], out.detections + closed
-        )
+        return ends / self.sample_rate_hz, found
 
     def _one_step(self, samples: np.ndarray) -> np.ndarray:
         out = self._run(samples=samples, **self._state)

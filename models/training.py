@@ -220,7 +220,7 @@ class _EpochEnd(keras.callbacks.Callback):
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss became {loss} in step {batch} of epoch {int(self._epoch_done) + 1}",
-                fix="lower training.learning_rate and run the same command again",
+                fix="lower training.learning_rate and pass --overwrite",
             )
         if self._progress is not None:
             done = int(self._epoch_done.numpy()) * self._steps + batch + 1

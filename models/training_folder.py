@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from models.detector import CARD_NAME, write_json
+from models.detector import CARD_NAME, WEIGHTS_NAME, write_json
 from schemas.canonical import digest
 from schemas.dataset import Manifest
 from schemas.errors import TrainingError
@@ -86,7 +86,8 @@ class TrainingFolder:
         """Remove what training wrote, the history last."""
         for name in (_CHECKPOINTS, _LOGS, _BEST):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in (CARD_NAME, "evaluation.json", _HISTORY):
+        reports = [f"evaluation.{kind}" for kind in ("json", "txt", "png", "html")]
+        for name in (CARD_NAME, *reports, WEIGHTS_NAME, _HISTORY):
             (self.path / name).unlink(missing_ok=True)
         self.history = {"identity": self._identity, "epochs": []}
 

@@ -8,14 +8,16 @@ the wheel doesn't carry, so ffmpeg is called here, with an argument list and loc
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +37,13 @@ _FFMPEG_SUFFIXES = frozenset(
 AUDIO_SUFFIXES = _SNDFILE_SUFFIXES | _FFMPEG_SUFFIXES
 """Names that a folder search takes for sound; other files in a folder are not material."""
 
+_LIBSNDFILE_ALONE = frozenset({".wav", ".wave"})
+_SECOND_OPINION = frozenset({".flac"})
+"""libsndfile loses sync in some whole FLAC files; ffmpeg reads those to the last sample."""
+
 MAX_DURATION_S = 6 * 3600.0
+MAX_VALUES = 2**30
+"""Samples of all channels that a file of the material may have: 6 h in stereo at 24 kHz."""
 _FFMPEG_TIMEOUT_S = 600.0
 _STREAMING_SIZES = (0, 0xFFFFFFFF)
 
@@ -49,7 +57,7 @@ def read_audio(path: Path) -> tuple[FloatArray, int]:
     Raises:
         AudioError: empty, not audio, truncated, NaN or infinite samples, unreadable, too long.
     """
-    size = _size(path)
+    size, expected = _size(path), 0
     if size == 0:
         raise AudioError("empty file")
     if path.suffix.lower() not in _FFMPEG_SUFFIXES:
@@ -57,15 +65,22 @@ def read_audio(path: Path) -> tuple[FloatArray, int]:
         try:
             with soundfile.SoundFile(os.fsencode(path)) as file:
                 _require_duration(file.frames / file.samplerate)
+                if file.frames * file.channels > MAX_VALUES:
+                    raise AudioError(f"too large: {file.channels} channels of {file.frames}")
                 expected, rate = file.frames, int(file.samplerate)
                 x = file.read(dtype="float32", always_2d=True)
             if len(x) < expected < 2**62:
                 raise AudioError(f"truncated: {len(x)} of {expected} samples can be read")
             return _checked(x), rate
         except soundfile.LibsndfileError as error:
-            if path.suffix.lower() in {".wav", ".wave", ".flac"}:
+            if path.suffix.lower() in _LIBSNDFILE_ALONE or (
+                path.suffix.lower() in _SECOND_OPINION and not expected
+            ):
                 raise AudioError(f"not readable as audio: {error.error_string}") from error
-    return _read_with_ffmpeg(path)
+    x, rate = _read_with_ffmpeg(path)
+    if len(x) < expected < 2**62:
+        raise AudioError(f"truncated: {len(x)} of {expected} samples can be read")
+    return x, rate
 
 
 def to_mono(x: FloatArray) -> FloatArray:
@@ -95,54 +110,125 @@ def stream_audio(path: Path, rate_hz: int, *, block_s: float = 1.0) -> Iterator[
     Raises:
         AudioError: as `read_audio`; may come after some blocks.
     """
-    if _size(path) == 0:
+    size = _size(path)
+    if size == 0:
         raise AudioError("empty file")
     if path.suffix.lower() not in _FFMPEG_SUFFIXES:
+        _require_whole_riff(path, size)
         try:
             file = soundfile.SoundFile(os.fsencode(path))
         except soundfile.LibsndfileError as error:
-            if path.suffix.lower() in {".wav", ".wave", ".flac"}:
+            if path.suffix.lower() in _LIBSNDFILE_ALONE:
                 raise AudioError(f"not readable as audio: {error.error_string}") from error
         else:
             with file:
-                yield from _stream_sndfile(file, rate_hz, block_s)
+                yield from _stream_sndfile(path, file, rate_hz, block_s)
             return
-    yield from _stream_ffmpeg(path, rate_hz, block_s)
+    with _ffmpeg_blocks(path) as (rate, read):
+        block = max(1, round(block_s * rate))
+        yield from _mono_at(lambda: read(block), block, rate, rate_hz)
 
 
 def _stream_sndfile(
-    file: soundfile.SoundFile, rate_hz: int, block_s: float
+    path: Path, file: soundfile.SoundFile, rate_hz: int, block_s: float
 ) -> Iterator[FloatArray]:
-    rate = int(file.samplerate)
-    resampler = soxr.ResampleStream(rate, rate_hz, 1, dtype="float32", quality="HQ")
+    rate, expected = int(file.samplerate), file.frames
     size = max(1, round(block_s * rate))
+    num_read = 0
+    with contextlib.ExitStack() as stack:
+
+        def from_sndfile(count: int) -> FloatArray:
+            return np.asarray(file.read(count, dtype="float32", always_2d=True))
+
+        source: Callable[[int], FloatArray] = from_sndfile
+
+        def read() -> FloatArray:
+            nonlocal num_read, source
+            try:
+                x = source(size)
+            except soundfile.LibsndfileError as error:
+                if path.suffix.lower() not in _SECOND_OPINION:
+                    raise AudioError(f"not readable as audio: {error.error_string}") from error
+                _, source = stack.enter_context(_ffmpeg_blocks(path))
+                skipped = source(num_read) if num_read else ()
+                x = source(size) if len(skipped) == num_read else source(0)
+            num_read += len(x)
+            if len(x) < size and num_read < expected < 2**62:
+                raise AudioError(f"truncated: {num_read} of {expected} samples can be read")
+            return x
+
+        yield from _mono_at(read, size, rate, rate_hz)
+
+
+def _mono_at(
+    read: Callable[[], FloatArray], size: int, from_hz: int, to_hz: int
+) -> Iterator[FloatArray]:
+    """Downmix and resample blocks of `size` until a shorter one comes."""
+    resampler = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
     while True:
-        x = file.read(size, dtype="float32", always_2d=True)
+        x = read()
         mono = to_mono(_finite(x)) if len(x) else np.zeros(0, np.float32)
         last = len(x) < size
-        out = mono if rate == rate_hz else resampler.resample_chunk(mono, last=last)
+        out = mono if from_hz == to_hz else resampler.resample_chunk(mono, last=last)
         if len(out):
             yield np.asarray(out, dtype=np.float32)
         if last:
             return
 
 
-def _stream_ffmpeg(path: Path, rate_hz: int, block_s: float) -> Iterator[FloatArray]:
-    command = [*_ffmpeg(path), "-ac", "1", "-ar", str(rate_hz), "-f", "f32le", "-"]
-    size = 4 * max(1, round(block_s * rate_hz))
+@contextlib.contextmanager
+def _ffmpeg_blocks(path: Path) -> Iterator[tuple[int, Callable[[int], FloatArray]]]:
+    """Yield the rate and a function that reads so many frames, all channels, as they are.
+
+    ffmpeg only decodes, so that channels are mixed and rates changed as everywhere else.
+    """
+    command = [*_ffmpeg(path), "-acodec", "pcm_f32le", "-f", "wav", "-"]
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
         )
-        try:
-            while process.stdout is not None and (data := process.stdout.read(size)):
-                yield np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4").astype(np.float32)
-            if process.wait() != 0:
+        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
+        sound = process.stdout
+
+        def require_success() -> None:
+            if process.wait() != 0 or header is None:
                 errors.seek(0)
                 raise AudioError(_ffmpeg_reason(errors.read()))
+
+        def read(count: int) -> FloatArray:
+            data = sound.read(frame * count)
+            if len(data) < frame * count:
+                require_success()
+            x = np.frombuffer(data[: len(data) // frame * frame], "<f4")
+            return x.reshape(-1, frame // 4)
+
+        try:
+            header = _wav_header(sound)
+            if header is None:
+                require_success()
+            channels, rate = header or (1, 1)
+            frame = 4 * channels
+            yield rate, read
         finally:
             process.kill()
             process.wait()
+            sound.close()
+
+
+def _wav_header(sound: IO[bytes]) -> tuple[int, int] | None:
+    """Read up to the samples; return channels and rate, or None if there is no header."""
+    if len(sound.read(12)) < 12:
+        return None
+    found = None
+    while len(chunk := sound.read(8)) == 8:
+        name, length = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            return found
+        body = sound.read(length + length % 2)
+        if name == b"fmt ":
+            channels, rate = struct.unpack("<HI", body[2:8])
+            found = (int(channels), int(rate))
+    return None
 
 
 def _read_with_ffmpeg(path: Path) -> tuple[FloatArray, int]:

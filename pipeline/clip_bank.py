@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ import numpy.typing as npt
 from pipeline.activity import SETTINGS_VERSION, active_level_dbfs, find_active
 from pipeline.audio_file import read_audio, resample, to_int16, to_mono
 from pipeline.material import SourceFile, list_material, material_fingerprint
+from pipeline.scratch_folder import scratch_folder
 from schemas.canonical import digest
 from schemas.clips import Clip, Reject
 from schemas.errors import AudioError, DatasetError, MaterialError
@@ -38,8 +38,9 @@ from schemas.units import FULL_SCALE
 
 Pcm = npt.NDArray[np.int16]
 Progress = Callable[[int, int], None]
-BANK_VERSION = 1
-_PACK, _INDEX, _SOURCES = "clips.pcm16", "index.json", "sources.json"
+BANK_VERSION = 2
+_PACK, _INDEX = "clips.pcm16", "index.json"
+_REJECTS, _SOURCES = "rejects.json", "sources.json"
 _SHORTEST_BACKGROUND_S = 0.5
 _SHORTEST_CLIP_SAMPLES = 2
 _MAX_SOURCES = 50
@@ -76,7 +77,7 @@ class ClipBank:
             if index["version"] != BANK_VERSION:
                 raise ValueError(f"version {index['version']} is not known")
             clips = tuple(Clip(**row) for row in index["clips"])
-            rejects = tuple(Reject(**row) for row in index["rejects"])
+            rejects = tuple(Reject(**row) for row in _read_json(directory / _REJECTS, []))
             if (directory / _PACK).stat().st_size != 2 * sum(c.num_samples for c in clips):
                 raise ValueError("the pack has another size than the index says")
             return cls(directory, index["digest"], index["sample_rate_hz"], clips, rejects)
@@ -122,14 +123,16 @@ def open_or_build_bank(
         MaterialError: a path is missing, or no keyword or background can be used.
     """
     fingerprint = digest([BANK_VERSION, SETTINGS_VERSION, material_fingerprint(recipe, base_dir)])
-    sources = _read_sources(bank_root)
-    known = bank_root / sources.get(fingerprint, "-")[:16]
-    if (known / _INDEX).exists():
-        return ClipBank.open(known), True
+    sources: dict[str, Any] = _read_json(bank_root / _SOURCES, {})
+    known = sources.get(fingerprint)
+    if known is not None and (bank_root / known["bank"] / _INDEX).exists():
+        rejects = [Reject(**row) for row in known["rejects"]]
+        return _with_rejects(bank_root / known["bank"], rejects), True
     bank = build_bank(recipe, base_dir=base_dir, bank_root=bank_root, progress=progress)
-    sources[fingerprint] = bank.digest
-    text = json.dumps(dict(list(sources.items())[-_MAX_SOURCES:]), indent=1)
-    _replace_text(bank_root / _SOURCES, text)
+    rows = [reject.to_json() for reject in bank.rejects]
+    sources[fingerprint] = {"bank": bank.directory.name, "rejects": rows}
+    kept = dict(list(sources.items())[-_MAX_SOURCES:])
+    _replace_text(bank_root / _SOURCES, json.dumps(kept, indent=1))
     return bank, False
 
 
@@ -149,9 +152,7 @@ def build_bank(
     """
     files = list_material(recipe, base_dir)
     rate = recipe.sample_rate_hz
-    bank_root.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=bank_root))
-    try:
+    with scratch_folder(bank_root, "building") as scratch:
         clips: list[Clip] = []
         rejects: list[Reject] = []
         hashes: list[str] = []
@@ -177,12 +178,10 @@ def build_bank(
             "digest": bank_digest,
             "sample_rate_hz": rate,
             "clips": rows,
-            "rejects": [reject.to_json() for reject in rejects],
         }
         (scratch / _INDEX).write_text(json.dumps(index, indent=0), encoding="utf-8")
-        return ClipBank.open(_publish(scratch, bank_root / bank_digest[:16]))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        target = _publish(scratch, bank_root / bank_digest[:16])
+    return _with_rejects(target, rejects)
 
 
 def _decode_all(
@@ -211,6 +210,8 @@ def _decode(file: SourceFile, rate: int) -> tuple[Clip, Pcm] | str:
         level = active_level_dbfs(samples.astype(np.float32) / np.float32(FULL_SCALE), rate)
     except AudioError as error:
         return error.received
+    except MemoryError:
+        return "too large for this machine's memory"
     content = _file_digest(file.path)
     peak = int(np.abs(samples.astype(np.int32)).max())
     clip = Clip(
@@ -257,12 +258,25 @@ def _publish(scratch: Path, target: Path) -> Path:
     return target
 
 
-def _read_sources(bank_root: Path) -> dict[str, str]:
+def _with_rejects(directory: Path, rejects: list[Reject]) -> ClipBank:
+    """Open a bank, with the rejects of the material that it was asked for.
+
+    They are no part of its content: the same clips may come with and without a broken file.
+    """
+    text = json.dumps([reject.to_json() for reject in rejects], indent=0)
+    path = directory / _REJECTS
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        _replace_text(path, text)
+    return ClipBank.open(directory)
+
+
+def _read_json(path: Path, otherwise: Any) -> Any:
+    """What a file of ours holds; `otherwise` where it is missing, damaged or of another kind."""
     try:
-        value: Any = json.loads((bank_root / _SOURCES).read_text(encoding="utf-8"))
-        return {str(k): str(v) for k, v in value.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return otherwise
+    return value if isinstance(value, type(otherwise)) else otherwise
 
 
 def _replace_text(path: Path, text: str) -> None:

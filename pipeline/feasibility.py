@@ -93,7 +93,8 @@ class CountLaw:
         self._room = room_samples // tick_samples
         kw, neg = num_keywords.probabilities(), num_negatives.probabilities()
         pairs = [(i, j) for i in kw for j in neg]
-        prior = np.array([kw[i] * neg[j] for i, j in pairs])
+        self._prior = {(i, j): kw[i] * neg[j] for i, j in pairs}
+        prior = np.array([self._prior[pair] for pair in pairs])
         self._table = self._fill(max(kw), max(neg)) if conditional else None
         fit = np.array([self._probability(i, j, self._room) for i, j in pairs])
         joint = prior * fit
@@ -122,6 +123,19 @@ class CountLaw:
             room -= int(self._costs[role][clip]) if self._table is not None else 0
             chosen[role].append(clip)
         return Drawn(tuple(chosen[0]), tuple(chosen[1]))
+
+    def can_be_drawn(self, role: int) -> npt.NDArray[np.bool_]:
+        """Return (num_clips,) bool: which clips of pool 0 or 1 have a probability above 0."""
+        weights, costs = self._pools[role].weights, self._costs[role]
+        if self._table is None:
+            return weights > 0
+        chance = np.zeros(len(costs))
+        for i, j in self._pairs:
+            left = self._room - costs
+            if (i, j)[role]:
+                rest = self._table[i - (role == 0), j - (role == 1)]
+                chance += self._prior[i, j] * np.where(left >= 0, rest[np.maximum(left, 0)], 0.0)
+        return weights * chance > 0
 
     def _pick(self, role: int, number: float, i: int, j: int, room: int) -> int:
         cumulative = self._cumulative[role]

@@ -109,7 +109,8 @@ def training_dataset(
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=deterministic,
         )
-        records = records.shuffle(shuffle_buffer, seed=seed + 1, reshuffle_each_iteration=False)
+        mixing = tf.random.stateless_uniform([], key, None, None, tf.int64)
+        records = records.shuffle(shuffle_buffer, seed=mixing, reshuffle_each_iteration=False)
         return records.batch(batch_size, drop_remainder=True)
 
     def prepare(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

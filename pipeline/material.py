@@ -90,12 +90,25 @@ def material_fingerprint(recipe: Recipe, base_dir: Path) -> str:
     return digest([recipe.sample_rate_hz, rows])
 
 
+def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """`os.walk` that follows links to folders, but into no folder twice."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield folder, folders, names
+
+
 def _walk(root: Path) -> Iterator[tuple[Path, str]]:
     if root.is_file():
         yield root, root.name
         return
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+    for folder, folders, names in walk(root):
+        folders[:] = [f for f in folders if not f.startswith(".")]
         for name in names:
             path = Path(folder, name)
             hidden = name.startswith(".")

@@ -90,12 +90,6 @@ class ScenePlanner:
         )
         if not fits and recipe.scene.on_infeasible == "refuse":
             self._refuse()
-        self.never_placed = tuple(
-            clip
-            for pool, role in zip(pools, (self._keywords, self._negatives), strict=True)
-            for clip, length in zip(role, pool.lengths.tolist(), strict=True)
-            if length + spec.min_gap_samples > room
-        )
         self._law = CountLaw(
             *pools,
             num_keywords=counts[0],
@@ -104,6 +98,12 @@ class ScenePlanner:
             gap_samples=spec.min_gap_samples,
             tick_samples=max(1, spec.sample_rate_hz // 1000),
             conditional=not fits,
+        )
+        self.never_placed = tuple(
+            clip
+            for role, clips in enumerate((self._keywords, self._negatives))
+            for clip, drawn in zip(clips, self._law.can_be_drawn(role), strict=True)
+            if counts[role].range[1] and not drawn
         )
 
     @property

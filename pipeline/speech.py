@@ -57,9 +57,12 @@ def speak_takes(
         How many takes were spoken, and how many were there already.
 
     Raises:
-        RequestError: an empty phrase.
+        RequestError: an empty phrase, or more takes than there are ways to speak.
         WakebeamError: the extra `tts` isn't installed, or a take came out mute.
     """
+    most = len(voices()) * len(RATES_WPM) * len(PITCHES)
+    if num_takes > most:
+        raise RequestError(f"{num_takes} takes of a phrase", expected=f"at most {most}")
     takes = {
         _path(out / slug, *manner): (phrase, manner)
         for phrase, slug in [(phrase, _slug(phrase)) for phrase in phrases]
@@ -90,12 +93,17 @@ def _path(folder: Path, voice: str, rate_wpm: int, pitch: int) -> Path:
 
 
 def _manner(seed: int, phrase: str, number: int) -> tuple[str, int, int]:
-    """Voice, rate and pitch of a take: voices in an order of their own for each phrase."""
+    """Voice, rate and pitch of a take; no two takes of a phrase have all three alike.
+
+    Each round goes through all voices, in an order of its own; each voice goes through all rates
+    and pitches, in an order of its own.
+    """
     every = voices()
-    order = sorted(every, key=lambda v: _hash(f"{seed}/{phrase}/{number // len(every)}/{v}"))
-    draw = _hash(f"{seed}/{phrase}/{number}")
-    rate = RATES_WPM[draw % len(RATES_WPM)]
-    return order[number % len(every)], rate, PITCHES[draw // len(RATES_WPM) % len(PITCHES)]
+    turn, place = divmod(number, len(every))
+    voice = sorted(every, key=lambda v: _hash(f"{seed}/{phrase}/{turn}/{v}"))[place]
+    manners = [(rate, pitch) for rate in RATES_WPM for pitch in PITCHES]
+    rate, pitch = sorted(manners, key=lambda m: _hash(f"{seed}/{phrase}/{voice}/{m}"))[turn]
+    return voice, rate, pitch
 
 
 def _hash(text: str) -> int:

@@ -5,10 +5,13 @@ of its name, as a number in [0, 1), against the cumulated shares of train, valid
 The seed, the order of files and other material play no part, so a group stays where it is when
 material is added, and no group is ever in two splits.
 
+Groups that share a recording (files of the same bytes) are one group, by whatever names: they go
+where the first of their names goes. So no recording is heard in two splits either.
+
 Tiny material. A class (a keyword label, all negatives, all backgrounds) that has at least as many
 groups as there are splits with a share should not leave one of them empty. Where it would, one
-group moves there: the one whose hash lies nearest to that split's interval, from a split that
-keeps at least one other group of the class. Such a move is deterministic, but may change when
+group moves there: the one whose hash lies nearest to that split's interval, among those that
+leave no class without a group where they were. Such a move is deterministic, but may change when
 material is added; with fifty groups or more it is not needed.
 """
 
@@ -24,10 +27,10 @@ from schemas.recipe import SPLITS, Fractions
 def assign_splits(clips: Sequence[Clip], fractions: Fractions) -> dict[str, str]:
     """Return {group: split} for all groups of `clips`."""
     intervals = _intervals(fractions)
-    splits = {clip.group: _home(clip.group, intervals) for clip in clips}
-    for groups in _classes(clips):
-        _fill_empty(splits, groups, intervals)
-    return splits
+    names = _merged(clips)
+    splits = {name: _home(name, intervals) for name in names.values()}
+    _fill_empty(splits, _classes(clips, names), intervals)
+    return {group: splits[name] for group, name in names.items()}
 
 
 def split_clips(clips: Sequence[Clip], fractions: Fractions) -> dict[str, tuple[Clip, ...]]:
@@ -61,27 +64,63 @@ def _home(group: str, intervals: dict[str, tuple[float, float]]) -> str:
     return next(reversed(intervals))  # rounding of the shares' sum
 
 
-def _classes(clips: Iterable[Clip]) -> list[list[str]]:
+def _merged(clips: Iterable[Clip]) -> dict[str, str]:
+    """Return {group: the first name among the groups that it shares recordings with}."""
+    parent: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while parent[group] != group:
+            parent[group] = parent[parent[group]]
+            group = parent[group]
+        return group
+
+    first_with: dict[str, str] = {}
+    for clip in clips:
+        parent.setdefault(clip.group, clip.group)
+        if clip.content_sha256:
+            one, other = (
+                root(clip.group),
+                root(first_with.setdefault(clip.content_sha256, clip.group)),
+            )
+            parent[max(one, other)] = min(one, other)
+    return {group: root(group) for group in parent}
+
+
+def _classes(clips: Iterable[Clip], names: dict[str, str]) -> list[list[str]]:
     classes: dict[str, set[str]] = {}
     for clip in clips:
         name = f"keyword {clip.label}" if clip.role == "keyword" else clip.role
-        classes.setdefault(name, set()).add(clip.group)
+        classes.setdefault(name, set()).add(names[clip.group])
     return [sorted(classes[name], key=lambda g: (group_position(g), g)) for name in sorted(classes)]
 
 
 def _fill_empty(
-    splits: dict[str, str], groups: Sequence[str], intervals: dict[str, tuple[float, float]]
+    splits: dict[str, str],
+    classes: Sequence[Sequence[str]],
+    intervals: dict[str, tuple[float, float]],
 ) -> None:
-    if len(groups) < len(intervals):
-        return
-    for wanted, (start, stop) in intervals.items():
-        by_split = {name: [g for g in groups if splits[g] == name] for name in intervals}
-        if by_split[wanted]:
-            continue
-        spare = [g for members in by_split.values() if len(members) > 1 for g in members]
+    """Move groups until nothing can be bettered; each move fills a place and empties none."""
 
-        def distance(group: str, start: float = start, stop: float = stop) -> float:
-            position = group_position(group)
-            return max(start - position, position - stop, 0.0)
+    def can_leave(group: str) -> bool:
+        return all(
+            sum(splits[other] == splits[group] for other in members) > 1
+            for members in classes
+            if group in members
+        )
 
-        splits[min(spare, key=lambda g: (distance(g), g))] = wanted
+    moved = True
+    while moved:
+        moved = False
+        for members in classes:
+            for wanted, (start, stop) in intervals.items():
+                there = any(splits[group] == wanted for group in members)
+                if there or len(members) < len(intervals):
+                    continue
+                spare = [
+                    (max(start - group_position(g), group_position(g) - stop, 0.0), g)
+                    for g in members
+                    if can_leave(g)
+                ]
+                if spare:
+                    splits[min(spare)[1]] = wanted
+                    moved = True

@@ -7,7 +7,7 @@ complete when its `manifest.json` exists, and only then.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -93,9 +93,10 @@ class Manifest:
         name, labels, sample_rate_hz, example_samples: what a trainer needs.
         shards: in order of split and index.
         events_by_kind, events_by_label, num_samples: totals per split.
-        material: clips, groups and licences by role and split; rejected files with reasons.
+        material: clips, groups and licences by role and split.
         software: versions that made the bytes.
-        run: when and how it was made; the only part that may differ between equal data sets.
+        run: when and how it was made, and which files could not be used; the only part that may
+            differ between equal data sets.
     """
 
     recipe_digest: str
@@ -113,6 +114,10 @@ class Manifest:
     software: Mapping[str, str]
     run: Mapping[str, Any]
     version: int = MANIFEST_VERSION
+
+    def changes(self, recipe: Recipe) -> list[str]:
+        """Name what in `recipe` differs from what this data set was made from; its bank aside."""
+        return list(_changes(self.content, recipe.content(str(self.content.get("bank")))))
 
     def num_examples(self, split: str) -> int:
         """Return the number of examples of `split`."""
@@ -156,3 +161,11 @@ class Manifest:
                 expected=f"a data set manifest of version {MANIFEST_VERSION}",
                 fix="make the data set again with `wakebeam synth --overwrite`",
             ) from error
+
+
+def _changes(old: Any, new: Any, place: str = "") -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from _changes(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
+    elif json.dumps(old) != json.dumps(new):
+        yield f"{place}: {json.dumps(old)} → {json.dumps(new)}"

@@ -25,8 +25,10 @@ class WakebeamError(Exception):
         super().__init__(received, expected, fix)
 
     def __str__(self) -> str:
-        parts = (self.received, self.expected, self.fix)
-        return " ".join(part.rstrip(".") + "." for part in parts if part)
+        parts = [self.received]
+        parts += [f"Expected: {self.expected}"] if self.expected else []
+        parts += [f"To do: {self.fix}"] if self.fix else []
+        return " ".join(part.rstrip(".") + "." for part in parts)
 
 
 class RequestError(WakebeamError):

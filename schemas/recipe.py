@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.canonical import digest
-from schemas.units import parse_bytes
+from schemas.units import parse_bytes, seconds_to_samples
 
 SPLITS = ("train", "validation", "test")
 
@@ -53,6 +53,13 @@ class KeywordMaterial(_Material):
     """Takes of one keyword."""
 
     label: str = Field(min_length=1, max_length=100)
+
+    @field_validator("label")
+    @classmethod
+    def _printable(cls, label: str) -> str:
+        if not label.isprintable() or label != label.strip():
+            raise ValueError("a label is printable and has no space around it")
+        return label
 
 
 class NegativeMaterial(_Material):
@@ -95,7 +102,7 @@ class CountRange(_Section):
     In YAML either `[0, 3]` or `{range: [0, 3], weights: [1, 4, 2, 1]}`.
     """
 
-    range: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+    range: tuple[Annotated[int, Field(ge=0, le=1000)], Annotated[int, Field(ge=0, le=1000)]]
     weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
 
     @model_validator(mode="before")
@@ -157,8 +164,8 @@ class Scene(_Section):
     duration_s: float = Field(10.0, gt=0, le=3600)
     num_keywords: CountRange = CountRange(range=(0, 3))
     num_negatives: CountRange = CountRange(range=(0, 4))
-    min_gap_s: float = Field(0.1, ge=0)
-    margin_s: float = Field(0.0, ge=0)
+    min_gap_s: float = Field(0.1, ge=0, le=3600)
+    margin_s: float = Field(0.0, ge=0, le=1800)
     on_infeasible: Literal["refuse", "condition"] = "refuse"
     snr_db: tuple[float, float] = (0.0, 20.0)
     level_dbfs: tuple[float, float] = (-35.0, -12.0)
@@ -171,15 +178,24 @@ class Scene(_Section):
     def _below_full_scale(cls, level: tuple[float, float]) -> tuple[float, float]:
         if level[1] > 0:
             raise ValueError(f"a level above full scale (0 dBFS) can't be stored, got {level[1]:g}")
+        if level[0] < -100:
+            raise ValueError(f"a level below -100 dBFS is less than one bit, got {level[0]:g}")
         return level
+
+    @field_validator("snr_db")
+    @classmethod
+    def _audible(cls, snr_db: tuple[float, float]) -> tuple[float, float]:
+        if snr_db[0] < -60 or snr_db[1] > 100:
+            raise ValueError(f"an SNR must lie within [-60, 100] dB, got {list(snr_db)}")
+        return snr_db
 
 
 class NumExamples(_Section):
     """Examples for each split."""
 
-    train: int = Field(4000, ge=0)
-    validation: int = Field(400, ge=0)
-    test: int = Field(400, ge=0)
+    train: int = Field(4000, ge=0, le=10**9)
+    validation: int = Field(400, ge=0, le=10**9)
+    test: int = Field(400, ge=0, le=10**9)
 
 
 class Dataset(_Section):
@@ -188,7 +204,7 @@ class Dataset(_Section):
     out: str = "data"
     num_examples: NumExamples = NumExamples()
     encoding: Literal["pcm16", "flac"] = "pcm16"
-    shard_bytes: int = Field(64 * 2**20, ge=1)
+    shard_bytes: int = Field(64 * 2**20, ge=1, le=2**40)
 
     _size = field_validator("shard_bytes", mode="before")(parse_bytes)
 
@@ -197,9 +213,9 @@ class LogMel(_Section):
     """Causal log-mel energies; HTK mel scale, left padding only."""
 
     family: Literal["log_mel"] = "log_mel"
-    window_s: float = Field(0.025, gt=0)
-    hop_s: float = Field(0.010, gt=0)
-    fft_size: int = Field(512, ge=16)
+    window_s: float = Field(0.025, ge=0.001, le=1)
+    hop_s: float = Field(0.010, ge=0.001, le=1)
+    fft_size: int = Field(512, ge=16, le=2**16, description="a power of two")
     num_mels: int = Field(40, ge=4, le=256)
     low_hz: float = Field(80.0, ge=0)
     high_hz: float = Field(7600.0, gt=0)
@@ -209,8 +225,8 @@ class Specgram(_Section):
     """The reference exercise's power spectrogram on raw int16 counts, without padding."""
 
     family: Literal["specgram"] = "specgram"
-    window_samples: int = Field(200, ge=8)
-    hop_samples: int = Field(80, ge=1)
+    window_samples: int = Field(200, ge=8, le=2**16)
+    hop_samples: int = Field(80, ge=1, le=2**16)
 
 
 class StreamTcn(_Section):
@@ -278,7 +294,7 @@ class Recipe(_Section):
 
     schema_version: Literal[1] = Field(1, alias="schema")
     name: str = Field(min_length=1, max_length=100)
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(0, ge=0, lt=2**63, strict=True)
     sample_rate_hz: int = Field(16000, ge=4000, le=192000)
     material: Material
     splits: Fractions = Fractions()
@@ -297,6 +313,7 @@ class Recipe(_Section):
                 f"model.family {self.model.family} is made for features.family "
                 f"{pairs[self.model.family]}, not {self.features.family}"
             )
+        self._check_frames()
         if isinstance(self.features, LogMel):
             nyquist = self.sample_rate_hz / 2
             if not self.features.low_hz < self.features.high_hz <= nyquist:
@@ -305,6 +322,21 @@ class Recipe(_Section):
                     f"got {self.features.low_hz:g} and {self.features.high_hz:g}"
                 )
         return self
+
+    def _check_frames(self) -> None:
+        if isinstance(self.features, LogMel):
+            window = seconds_to_samples(self.features.window_s, self.sample_rate_hz)
+            hop = seconds_to_samples(self.features.hop_s, self.sample_rate_hz)
+            if self.features.fft_size & (self.features.fft_size - 1):
+                raise ValueError(
+                    f"features.fft_size must be a power of two, got {self.features.fft_size}"
+                )
+        else:
+            window, hop = self.features.window_samples, self.features.hop_samples
+        if not hop < window:
+            raise ValueError(
+                f"features: a window must be longer than a hop, got {window} and {hop} samples"
+            )
 
     @property
     def labels(self) -> tuple[str, ...]:

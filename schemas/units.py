@@ -42,6 +42,8 @@ def parse_bytes(text: str | int) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(text))
     if match is None or match[2].upper() not in _BYTE_UNITS:
         raise ValueError(f"{text!r} is not a size such as 64MiB")
+    if len(match[1]) > 20:
+        raise ValueError("a size has twenty digits at most")
     size = int(float(match[1]) * _BYTE_UNITS[match[2].upper()])
     if size < 1:
         raise ValueError("a size must be at least one byte")

@@ -21,6 +21,7 @@ from schemas.dataset import plan_shards
 from schemas.recipe import SPLITS, Recipe
 
 _NUM_SAMPLED = 16
+_FEW_TAKES = 10
 
 
 def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
@@ -74,6 +75,10 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
         f"{len(found['rejects'])} files can't be used; {len(found['duplicates'])} exact duplicates"
     ]
     lines += [f"  {item['path']}: {item['reason']}" for item in found["rejects"]]
+    if not recipe.material.negative:
+        lines.append(
+            "no negatives: a detector trained so fires on any speech, and its test can't see it"
+        )
     if found["without_speaker"]:
         lines.append(
             f"{found['without_speaker']} clips have no known speaker: they are split by file, so "
@@ -85,6 +90,12 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
             for name, row in values["clips"].items()
         )
         lines.append(f"{split}: {values['examples']} scenes from {table}")
+        for name, row in values["clips"].items():
+            if name.startswith("keyword") and row["clips"] < _FEW_TAKES:
+                lines.append(
+                    f"  only {row['clips']} takes of {name}: what is learnt or measured from so "
+                    "few holds for those alone"
+                )
         if values["fit_probability"] < 1.0:
             lines.append(
                 f"  the worst case needs {values['worst_case_s']:.1f} s of clips in "

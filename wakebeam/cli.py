@@ -6,27 +6,39 @@ short; 2: the request was wrong. An error is one paragraph; `--debug` shows the 
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from schemas.errors import RequestError, WakebeamError
+from schemas.errors import AudioError, RequestError, WakebeamError
 from wakebeam.console import say, show, show_json
+
+NO_NEGATIVES = (
+    "no negatives: a detector trained so fires on any speech, and its test has no speech in it. "
+    "Name folders of other sounds with --negative; `wakebeam speak` can make some"
+)
+_USELESS = 0.5
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="wakebeam",
     help="From a handful of recordings, or only a phrase to speak, to a sound detector.",
-    no_args_is_help=True,
+    epilog="--debug anywhere shows where an error came from.",
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-RecipePath = Annotated[Path, typer.Argument(help="recipe.yaml, or the folder that holds it")]
+RecipePath = Annotated[
+    Path, typer.Argument(help="recipe.yaml, or the folder that holds it", show_default="here")
+]
+HERE = Path()
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. --set dataset.out=data2"),
@@ -36,7 +48,20 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what anoth
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
 
 
-@app.command(epilog="Example: wakebeam init w --keyword takes/hello --background noise")
+@app.callback(invoke_without_command=True)
+def _main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    if version:
+        show(f"wakebeam {importlib.metadata.version('wakebeam')}")
+    elif context.invoked_subcommand is None:
+        show(context.get_help())
+
+
+@app.command(
+    epilog="Example: wakebeam init w --keyword takes/hello --negative speech --background noise"
+)
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="gets recipe.yaml")],
     keyword: Annotated[list[Path], typer.Option(help="folders of takes; the name is the label")],
@@ -56,11 +81,14 @@ def init(
         name=name,
         overwrite=overwrite,
     )
-    show(f"wrote {path}\nnext: wakebeam check {path}; wakebeam run {path}")
+    where = shlex.quote(str(path))
+    show(f"wrote {path}\nnext: wakebeam check {where}; wakebeam run {where}")
+    if not negative:
+        say(NO_NEGATIVES)
 
 
 @app.command(epilog="Example: wakebeam check w/recipe.yaml")
-def check(recipe: RecipePath, set_: Set = None, as_json: AsJson = False) -> None:
+def check(recipe: RecipePath = HERE, set_: Set = None, as_json: AsJson = False) -> None:
     """Show what the material is like and what the recipe would make; makes no scenes."""
     from wakebeam.checking import check as check_recipe
     from wakebeam.checking import check_text
@@ -78,17 +106,28 @@ def check(recipe: RecipePath, set_: Set = None, as_json: AsJson = False) -> None
 
 @app.command(epilog="Example: wakebeam run w/recipe.yaml --set training.epochs=20")
 def run(
-    recipe: RecipePath, set_: Set = None, num_workers: Workers = 2, overwrite: Overwrite = False
+    recipe: RecipePath = HERE,
+    set_: Set = None,
+    num_workers: Workers = 2,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make all that is not already made: bank, data set, model, evaluation, export."""
-    from models.evaluation import REPORT_NAME
+    from models.evaluation import report_text
     from wakebeam.stages import run_all
     from wakebeam.workspace import Workspace
 
     workspace = Workspace.open(recipe, set_ or ())
-    run_all(workspace, num_workers=num_workers, overwrite=overwrite)
-    show((workspace.model / REPORT_NAME).with_suffix(".txt").read_text(encoding="utf-8"))
-    show(f"next: wakebeam detect --model {workspace.export} FILE")
+    values = run_all(workspace, num_workers=num_workers, overwrite=overwrite)
+    show(report_text(values))
+    if not workspace.recipe.material.negative:
+        say(NO_NEGATIVES)
+    if values["miss_rate"] > _USELESS:
+        say(
+            "this detector misses most keywords: give it more takes, more examples "
+            "(dataset.num_examples) or more epochs (training.epochs)"
+        )
+    else:
+        show(f"next: wakebeam detect --model {shlex.quote(str(workspace.export))} FILE")
 
 
 @app.command(
@@ -97,7 +136,7 @@ def run(
 )
 def synth(
     context: typer.Context,
-    recipe: RecipePath,
+    recipe: RecipePath = HERE,
     out: Annotated[str | None, typer.Option(help="folder or URI instead of dataset.out")] = None,
     set_: Set = None,
     num_workers: Workers = 2,
@@ -156,7 +195,7 @@ def verify(dataset: str, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog="Example: wakebeam train w/recipe.yaml")
-def train(recipe: RecipePath, set_: Set = None, overwrite: Overwrite = False) -> None:
+def train(recipe: RecipePath = HERE, set_: Set = None, overwrite: Overwrite = False) -> None:
     """Train on the data set; goes on where a killed run stopped."""
     from wakebeam.stages import make_model
     from wakebeam.workspace import Workspace
@@ -180,11 +219,14 @@ def evaluate(
     labels: Annotated[Path | None, typer.Option(help="Audacity labels of --stream")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count misses and false accepts per hour, with intervals; MODEL is a model or an export."""
+    """Count misses and false accepts per hour, with intervals.
+
+    MODEL is a trained model with --dataset, an export with --stream.
+    """
     if (dataset is None) == (stream is None) or (stream is None) != (labels is None):
         raise RequestError(
-            "neither or both of --dataset and --stream, or one of --stream and --labels alone",
-            expected="--dataset DATA, or --stream WAV --labels TXT",
+            "give either --dataset, or --stream together with --labels",
+            expected="MODEL --dataset DATA, or EXPORT --stream WAV --labels TXT",
         )
     from models.evaluation import evaluate as evaluate_model
     from models.evaluation import report_text
@@ -239,9 +281,19 @@ def detect(
     if stdin:
         for line in detect_pcm(detector):
             show_json(line)
+    failed = found = 0
     for path in files or []:
-        for line in detect_file(detector, path):
-            show_json(line | ({"file": str(path)} if len(files or []) > 1 else {}))
+        try:
+            for line in detect_file(detector, path):
+                show_json(line | ({"file": str(path)} if len(files or []) > 1 else {}))
+                found += 1
+        except AudioError as error:
+            say(f"wakebeam: {error}")
+            failed += 1
+    if files:
+        say(f"{found} detections in {len(files) - failed} of {len(files)} files")
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command(epilog='Example: wakebeam speak "hello beacon" --out takes')
@@ -258,6 +310,8 @@ def speak(
     with progress("speak", "takes") as update:
         made, kept = speak_takes(phrases, out, num_takes=takes, seed=seed, progress=update)
     show(f"{out}: {made} takes spoken, {kept} were there")
+    folders = sorted(shlex.quote(str(path)) for path in out.iterdir() if path.is_dir())
+    show(f"next: wakebeam init DIR --keyword {folders[0]} --negative … --background …")
 
 
 @app.command(epilog="Example: wakebeam demo")
@@ -300,6 +354,8 @@ def main(argv: list[str] | None = None) -> None:
         logging.getLogger(name).setLevel(logging.INFO if debug else logging.ERROR)
     try:
         code = app(args=spread(arguments), standalone_mode=False, prog_name="wakebeam")
+        if code == _INTERRUPTED:
+            code = _stopped()
     except WakebeamError as error:
         if debug:
             raise
@@ -307,7 +363,7 @@ def main(argv: list[str] | None = None) -> None:
     except typer.Exit as error:
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("stopped; the same command goes on where it was", 1)
+        code = _stopped()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -318,6 +374,10 @@ def main(argv: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _stopped() -> int:
+    return _fail("stopped; the same command goes on where it was", _INTERRUPTED)
+
+
 def _fail(text: str, code: int) -> int:
     sys.stderr.write(f"wakebeam: {text}\n")
     return code
@@ -325,7 +385,8 @@ def _fail(text: str, code: int) -> int:
 
 def _unexpected(error: Exception) -> int:
     if hasattr(error, "format_message"):  # click's, whichever copy of click typer brings
-        return _fail(f"{error.format_message()} See `wakebeam --help`.", 2)
+        command = getattr(getattr(error, "ctx", None), "command_path", "wakebeam")
+        return _fail(f"{error.format_message()} See `{command} --help`.", 2)
     if isinstance(error, OSError):
         return _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1)
     return _fail(f"{type(error).__name__}: {error} (--debug shows where)", 1)

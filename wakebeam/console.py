@@ -40,7 +40,7 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """Print a result for programs on stdout, one JSON value on one line."""
-    show(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    show(json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False))
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from models.streaming import StreamingDetector
 from pipeline.noise import generate_backgrounds
 from pipeline.recipe_file import recipe_template
 from pipeline.speech import speak_takes
-from schemas.errors import WakebeamError
+from schemas.errors import RequestError, WakebeamError
 from wakebeam.console import clock, progress, say
 from wakebeam.new_recipe import write_text_once
 from wakebeam.stages import run_all
@@ -55,9 +55,18 @@ def run_demo(folder: Path, *, seed: int, overrides: tuple[str, ...] = ()) -> str
 
     Returns:
         The closing table and the next command.
+
+    Raises:
+        RequestError: the folder holds a demo with another seed.
     """
     began_s = time.monotonic()
-    material = folder / "material"
+    recipe_path, spoken = folder / "recipe.yaml", f"material-seed-{seed}"
+    if recipe_path.exists() and spoken not in recipe_path.read_text(encoding="utf-8"):
+        raise RequestError(
+            f"{folder} holds a demo with another seed than {seed}",
+            fix="choose another folder with --out",
+        )
+    material = folder / spoken
     takes = (
         ("keyword", (KEYWORD,), 276),
         ("near_miss", NEAR_MISSES, 40),
@@ -71,21 +80,21 @@ def run_demo(folder: Path, *, seed: int, overrides: tuple[str, ...] = ()) -> str
     )
     text = recipe_template(
         name="hello_beacon",
-        keyword=[("material/keyword", "hello_beacon", _PATTERN)],
+        keyword=[(f"{spoken}/keyword", "hello_beacon", _PATTERN)],
         negative=[
-            ("material/near_miss", "near_miss", _PATTERN),
-            ("material/speech", "speech", _PATTERN),
+            (f"{spoken}/near_miss", "near_miss", _PATTERN),
+            (f"{spoken}/speech", "speech", _PATTERN),
         ],
-        background=[("material/background", None)],
+        background=[(f"{spoken}/background", None)],
     )
-    recipe_path = folder / "recipe.yaml"
     write_text_once(recipe_path, text)
     settings = (*_SETTINGS, f"seed={seed}", *overrides)
     workspace = Workspace.open(recipe_path, settings)
+    from models.evaluation import report_text
+
     say(f"material: {clock(time.monotonic() - began_s)} for spoken takes and noises")
-    run_all(workspace)
+    report = report_text(run_all(workspace))
     stream = _listen(workspace, folder / _PICTURE)
-    report = (workspace.model / "evaluation.txt").read_text(encoding="utf-8")
     example = next((material / "keyword" / "hello_beacon").glob("*.wav"))
     return "\n".join(
         [

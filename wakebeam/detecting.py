@@ -12,6 +12,7 @@ import numpy as np
 from models.streaming import StreamingDetector
 from pipeline.audio_file import stream_audio
 from schemas.detection import Detection
+from schemas.errors import AudioError
 
 _PACKET_BYTES = 3200
 
@@ -20,8 +21,11 @@ def detect_file(detector: StreamingDetector, path: Path) -> Iterator[dict[str, A
     """Yield one JSON value for each detection in a file, as soon as its event has ended."""
     detector.reset()
     lag_s = _onset_lag_s(detector)
-    for block in stream_audio(path, detector.sample_rate_hz):
-        yield from (_line(d, lag_s) for d in detector.process(block).detections)
+    try:
+        for block in stream_audio(path, detector.sample_rate_hz):
+            yield from (_line(d, lag_s) for d in detector.process(block).detections)
+    except AudioError as error:
+        raise AudioError(f"{path}: {error.received}") from error
     yield from (_line(d, lag_s) for d in detector.finish().detections)
 
 

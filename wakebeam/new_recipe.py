@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.audio_file import AUDIO_SUFFIXES
+from pipeline.material import walk
 from pipeline.recipe_file import guess_speaker_pattern, load_recipe, recipe_template
 from schemas.errors import MaterialError, RequestError
 
@@ -23,10 +24,11 @@ def write_recipe(
 ) -> Path:
     """Write `folder/recipe.yaml` for the material given and return its path.
 
-    A keyword's label is the name of its folder. Paths are written relative to `folder`.
+    A keyword's label is the name of its folder. Relative paths are written relative to `folder`.
 
     Raises:
-        RequestError: there is a recipe already, or nothing to detect was given.
+        RequestError: there is a recipe already, nothing to detect was given, or a folder has two
+            roles.
         MaterialError: a path doesn't exist or holds no audio file.
     """
     path = folder / "recipe.yaml"
@@ -41,8 +43,18 @@ def write_recipe(
             expected="at least one of each",
             fix="wakebeam init DIR --keyword takes/hello --negative speech --background noise",
         )
+    labels = [_label(path) for path in keywords]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise RequestError(
+            f"two keyword folders are called {twice[0]!r}, and the name is the label",
+            expected="a name for each keyword",
+            fix="rename one, or put both into one folder if they are the same keyword",
+        )
     for material in (*keywords, *negatives, *backgrounds):
         _require_audio(material)
+    for keyword in keywords:
+        _require_takes(keyword, [*negatives, *backgrounds])
     text = recipe_template(
         name=name or _label(keywords[0]),
         keyword=[(_from(folder, p), _label(p), _pattern(p)) for p in keywords],
@@ -61,7 +73,7 @@ def audio_names(material: Path) -> list[str]:
         return [material.name]
     found = (
         Path(root, name).relative_to(material)
-        for root, _, names in os.walk(material)
+        for root, _, names in walk(material)
         for name in names
     )
     return sorted(str(path) for path in found if path.suffix.lower() in AUDIO_SUFFIXES)
@@ -78,7 +90,22 @@ def _require_audio(material: Path) -> None:
         )
 
 
+def _require_takes(keyword: Path, others: Sequence[Path]) -> None:
+    if keyword.is_file():
+        raise RequestError(
+            f"the keyword {keyword} is a file",
+            expected="a folder with takes of one keyword; its name is the label",
+        )
+    if any(keyword.resolve() == other.resolve() for other in others):
+        raise RequestError(
+            f"{keyword} is given as a keyword and as something else",
+            expected="a folder in one role only: what is to be detected can't be background too",
+        )
+
+
 def _from(folder: Path, material: Path) -> str:
+    if material.is_absolute():
+        return str(material)
     return os.path.relpath(material.resolve(), folder.resolve())
 
 

@@ -9,50 +9,42 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from beam_jobs.runners import DEFAULT_NUM_WORKERS
 from beam_jobs.synthesize import SynthesisResult, read_manifest, synthesize
 from pipeline.clip_bank import ClipBank, open_or_build_bank
-from schemas.errors import WakebeamError
+from schemas.errors import DatasetError, RequestError, WakebeamError
+from schemas.recipe import Recipe
 from wakebeam.console import clock, progress, say
 from wakebeam.workspace import Workspace
 
 
-@dataclass(frozen=True)
-class StageLine:
-    """What became of one stage: `made`, `resumed` or `current`, and a remark."""
-
-    name: str
-    state: str
-    remark: str
-    seconds: float
-
-    def text(self) -> str:
-        """One line for people."""
-        return f"{self.name:9} {self.state:8} {self.remark} ({clock(self.seconds)})"
-
-
 def run_all(
     workspace: Workspace, *, num_workers: int = DEFAULT_NUM_WORKERS, overwrite: bool = False
-) -> list[StageLine]:
-    """Do what is not already done, from material to exported detector."""
-    lines: list[StageLine] = []
+) -> dict[str, Any]:
+    """Do what is not already done, from material to exported detector.
+
+    Returns:
+        The values of the evaluation's report.
+
+    Raises:
+        RequestError: the recipe makes nothing to train on, to choose a threshold on or to judge.
+    """
+    _require_judgeable(workspace.recipe)
 
     def stage(name: str, work: Callable[[], tuple[str, str]]) -> None:
         began_s = time.monotonic()
         state, remark = work()
-        lines.append(StageLine(name, state, remark, time.monotonic() - began_s))
-        say(lines[-1].text())
+        say(f"{name:9} {state:8} {remark} ({clock(time.monotonic() - began_s)})")
 
     stage("bank", lambda: _bank_stage(workspace))
     stage("synth", lambda: _synth_stage(workspace, num_workers, overwrite))
     stage("train", lambda: _train_stage(workspace, overwrite))
     stage("evaluate", lambda: _evaluate_stage(workspace))
     stage("export", lambda: _export_stage(workspace))
-    return lines
+    return _report(workspace)
 
 
 def make_bank(workspace: Workspace) -> tuple[ClipBank, bool]:
@@ -89,9 +81,20 @@ def make_dataset(
 
 
 def make_model(workspace: Workspace, *, overwrite: bool = False) -> Any:
-    """Train with progress; returns models.training.TrainingResult."""
+    """Train with progress; returns models.training.TrainingResult.
+
+    Raises:
+        DatasetError: the data set was made from another recipe.
+    """
     from models.training import train
 
+    changes = read_manifest(workspace.data).changes(workspace.recipe)
+    if changes:
+        raise DatasetError(
+            f"{workspace.data} was made from another recipe: {'; '.join(changes[:5])}",
+            expected="a data set of this recipe",
+            fix="run `wakebeam synth --overwrite` first, or change the recipe back",
+        )
     remark = ""
 
     with progress("train", "steps") as update:
@@ -151,12 +154,12 @@ def _train_stage(workspace: Workspace, overwrite: bool) -> tuple[str, str]:
 
 def _evaluate_stage(workspace: Workspace) -> tuple[str, str]:
     from models.detector import read_card
-    from models.evaluation import REPORT_NAME, evaluate, evaluation_identity
+    from models.evaluation import evaluate, evaluation_identity
 
     wanted = evaluation_identity(
         read_card(workspace.model), read_manifest(workspace.data).identity()
     )
-    values = _read_json(workspace.model / REPORT_NAME)
+    values = _report(workspace)
     state = "current"
     if values.get("model") != wanted:
         values, state = evaluate(workspace.model, workspace.data).values, "made"
@@ -167,17 +170,33 @@ def _evaluate_stage(workspace: Workspace) -> tuple[str, str]:
 
 
 def _export_stage(workspace: Workspace) -> tuple[str, str]:
-    from models.evaluation import REPORT_NAME
-    from models.export import export
+    from models.export import export, is_whole
     from models.streaming import METADATA_NAME
 
-    report = _read_json(workspace.model / REPORT_NAME)
     metadata = _read_json(workspace.export / METADATA_NAME)
     state = "current"
-    if not metadata or metadata.get("evaluation") != report.get("model"):
-        metadata = export(workspace.model, workspace.export, data=workspace.data)
+    if metadata.get("evaluation") != _report(workspace)["model"] or not is_whole(workspace.export):
+        export(workspace.model, workspace.export, data=workspace.data)
         state = "made"
     return state, f"{workspace.export}"
+
+
+def _report(workspace: Workspace) -> dict[str, Any]:
+    from models.evaluation import REPORT_NAME
+
+    return _read_json(workspace.model / REPORT_NAME)
+
+
+def _require_judgeable(recipe: Recipe) -> None:
+    counts = recipe.dataset.num_examples.model_dump()
+    if not all(counts.values()) or not recipe.scene.num_keywords.range[1]:
+        raise RequestError(
+            f"{counts} examples with up to {recipe.scene.num_keywords.range[1]} keywords each",
+            expected="examples in all three splits, and keywords in them: one split to train on, "
+            "one to choose a threshold on, one to judge",
+            fix="raise dataset.num_examples or scene.num_keywords; `wakebeam synth` makes a data "
+            "set of any shape",
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

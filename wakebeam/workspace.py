@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.recipe_file import load_recipe
+from schemas.errors import RecipeError
 from schemas.recipe import Recipe
 
 
@@ -27,11 +29,13 @@ class Workspace:
         """Load a recipe (or the `recipe.yaml` of a folder).
 
         Raises:
-            RecipeError: it can't be read or is wrong.
+            RecipeError: it can't be read or is wrong, or the data set would lie over other work.
         """
         if recipe_path.is_dir():
             recipe_path = recipe_path / "recipe.yaml"
-        return cls(load_recipe(recipe_path, overrides), recipe_path)
+        workspace = cls(load_recipe(recipe_path, overrides), recipe_path)
+        workspace._require_own_data_folder()
+        return workspace
 
     @property
     def folder(self) -> Path:
@@ -58,3 +62,15 @@ class Workspace:
     def export(self) -> Path:
         """Folder of the exported detector."""
         return self.folder / "export"
+
+    def _require_own_data_folder(self) -> None:
+        if "://" in self.data:
+            return
+        data = Path(os.path.abspath(self.data))
+        for taken in (self.bank_root, self.model, self.export):
+            if data == taken or data in taken.parents or taken in data.parents:
+                raise RecipeError(
+                    f"dataset.out {self.recipe.dataset.out!r} is {data}, where the recipe's "
+                    f"{taken.name} lies",
+                    expected="a folder of its own, such as data",
+                )

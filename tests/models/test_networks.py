@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 from matplotlib import mlab
 
-from models.detector import Detector
+from models import export as exporting
+from models.detector import Detector, write_json
 from models.features import SpecgramFrontEnd, mel_bands
+from models.streaming import METADATA_NAME, MODEL_NAME, StreamingDetector
 from models.zoo import build_network
 from pipeline.frame_labels import LabelRule, frame_labels
 from pipeline.input_dataset import _labels
@@ -91,6 +93,41 @@ def test_streaming_steps_equal_offline(config) -> None:
     assert streamed.shape[1] > 80
     np.testing.assert_allclose(streamed, offline[:, : streamed.shape[1]], atol=1e-5)
     assert len(detector.times_s(x.shape[1])) == offline.shape[1]
+
+
+@pytest.mark.parametrize("config", [TCN, GRU], ids=["tcn", "gru"])
+def test_both_families_export_and_stream_the_same_scores(config, tmp_path) -> None:
+    detector = _detector(config)
+    model = exporting._convert(exporting._step_function(detector), detector, None)
+    (tmp_path / MODEL_NAME).write_bytes(model)
+    card = {"name": "x"}
+    report = {
+        "threshold": 0.5, "counting": {"debounce_s": 1.0, "hit_window_s": 1.0}, "model": "",
+        "miss_rate": 0, "miss_interval": [0, 1], "num_keywords": 0, "hours": 0,
+        "false_accepts_per_hour": 0, "false_accept_interval": [0, 1],
+        "time_to_detect_s": {}, "time_since_onset_s": {},
+    }  # fmt: skip
+    write_json(tmp_path / METADATA_NAME, exporting._metadata(detector, card, report))
+    audio = (0.1 * np.random.default_rng(0).standard_normal((2, 20_001))).astype(np.float32)
+    streamed = exporting._stream_scores(tmp_path, MODEL_NAME, audio)
+    offline = detector.scores(tf.constant(audio)).numpy()
+    assert streamed.shape == offline.shape
+    np.testing.assert_allclose(streamed, offline, atol=1e-4)
+
+
+def test_the_silence_after_a_stream_is_not_listened_to(tmp_path) -> None:
+    """The last step is filled up with zeros; what they would score is nobody's business."""
+    test_both_families_export_and_stream_the_same_scores(TCN, tmp_path)
+    for extra in range(0, 1281, 160):
+        audio = (0.1 * np.random.default_rng(1).standard_normal(16_000 + extra)).astype("f4")
+        stream = StreamingDetector(tmp_path, threshold=0.0)
+        outs = [stream.process(audio), stream.finish()]
+        scores = np.concatenate([out.scores for out in outs])
+        assert len(scores) == len(audio) // 320
+        found = [d for out in outs for d in out.detections]
+        assert all(d.time_s <= len(audio) / 16000 for d in found)
+        silent = StreamingDetector(tmp_path, threshold=float(scores.max()) + 1e-6)
+        assert silent.process(audio).detections + silent.finish().detections == []
 
 
 def test_labels_in_the_graph_equal_the_plain_rule() -> None:

@@ -39,8 +39,8 @@ def test_R14_bank_is_independent_of_listing_order(tmp_path, monkeypatch) -> None
     first = _build(tmp_path, "one")
     real_walk = os.walk
 
-    def backwards(top):
-        for root, folders, names in real_walk(top):
+    def backwards(top, **more):
+        for root, folders, names in real_walk(top, **more):
             yield root, folders[::-1], names[::-1]
 
     monkeypatch.setattr(os, "walk", backwards)
@@ -188,3 +188,46 @@ def _digests(folder: Path) -> dict[str, str]:
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*.wav"))
     }
+
+
+def test_rejects_are_those_of_the_material_as_it_is_now(tmp_path) -> None:
+    material(tmp_path)
+    broken = tmp_path / "kw" / "broken.wav"
+
+    def rejects() -> list[str]:
+        wanted = {"base_dir": tmp_path, "bank_root": tmp_path / "bank"}
+        bank, _ = open_or_build_bank(_recipe(), **wanted)
+        assert ClipBank.open(bank.directory).rejects == bank.rejects
+        return [reject.path for reject in bank.rejects]
+
+    assert rejects() == []
+    broken.write_bytes(b"not sound")
+    assert rejects() == ["keyword/kw/broken.wav"]
+    broken.unlink()
+    assert rejects() == []
+
+
+def test_scratch_of_killed_builds_is_removed_and_of_living_ones_kept(tmp_path) -> None:
+    material(tmp_path)
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    for owner in (dead, str(os.getppid())):
+        (tmp_path / "bank" / f".building-{owner}-x").mkdir(parents=True)
+    build_bank(_recipe(), base_dir=tmp_path, bank_root=tmp_path / "bank")
+    left = [path.name for path in (tmp_path / "bank").glob(".building-*")]
+    assert left == [f".building-{os.getppid()}-x"]
+
+
+def test_folders_behind_links_are_material_and_loops_end(tmp_path) -> None:
+    material(tmp_path)
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "linked").symlink_to(tmp_path / "kw")
+    (tmp_path / "kw" / "loop").symlink_to(tmp_path / "all")
+    made = recipe(
+        material={
+            "keyword": [{"path": "all", "label": "kw"}],
+            "background": [{"path": "noise"}],
+        }
+    )
+    bank = build_bank(made, base_dir=tmp_path, bank_root=tmp_path / "bank")
+    assert len([c for c in bank.clips if c.role == "keyword"]) == 12

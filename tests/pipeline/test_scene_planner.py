@@ -168,3 +168,10 @@ def test_the_slowest_speed_that_is_drawn_is_the_one_that_was_reckoned_with(low: 
     assert speeds == {round(low + step, 2) for step in (0.0, 0.01, 0.02)}
     with pytest.raises(InfeasibleScene):
         _planner(clips=clips, duration_s=(2 * exact - 1) / 16000, effects=speed, **scene)
+
+
+def test_a_clip_that_fits_alone_but_never_with_the_least_of_others_is_named() -> None:
+    clips = [clip("short.wav", 16000), clip("long.wav", 3 * 16000), CLIPS[-1]]
+    scene = {"num_keywords": [2, 2], "num_negatives": [0, 0], "effects": {}}
+    planner = _planner(clips=clips, duration_s=4.0, on_infeasible="condition", **scene)
+    assert [c.clip_id for c in planner.never_placed] == ["keyword/folder/long.wav"]

@@ -42,6 +42,14 @@ def test_names_tell_the_voice(tmp_path) -> None:
     assert {path.parent.name for path in tmp_path.rglob("*.wav")} == {"grösse_bitte"}
 
 
+def test_as_many_takes_as_asked_for_and_no_two_alike(tmp_path) -> None:
+    asked = len(voices()) + 30
+    assert speak_takes(["go"], tmp_path, num_takes=asked, seed=2) == (asked, 0)
+    assert speak_takes(["go"], tmp_path, num_takes=asked, seed=2) == (0, asked)
+    with pytest.raises(RequestError, match="at most"):
+        speak_takes(["go"], tmp_path, num_takes=100_000, seed=2)
+
+
 def test_nothing_to_say_is_refused(tmp_path) -> None:
     with pytest.raises(RequestError, match="no letter"):
         speak_takes(["…"], tmp_path, num_takes=1, seed=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.splits import assign_splits, group_position, split_clips
+from pipeline.splits import _home, _intervals, assign_splits, group_position, split_clips
 from schemas.recipe import SPLITS, Fractions
 from tests.fakes import clip
 
@@ -31,6 +31,37 @@ def test_no_split_is_empty_with_three_groups_or_more(n: int, seed: int) -> None:
     clips = [clip(f"{i}.wav", 10, group=f"{seed}-{i}") for i in range(n)]
     by_split = split_clips(clips, Fractions())
     assert all(by_split[split] for split in SPLITS)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 2)), min_size=9, max_size=24),
+    st.integers(0, 10**6),
+)
+def test_filling_one_class_never_empties_another(takes: list, seed: int) -> None:
+    roles = ("keyword", "negative", "background")
+    clips = [
+        clip(f"{i}.wav", 10, group=f"{seed}-{speaker}", role=roles[role])
+        for i, (speaker, role) in enumerate(takes)
+    ]
+    plain = {c.group: _home(c.group, _intervals(Fractions())) for c in clips}
+    by_split = split_clips(clips, Fractions())
+    for role in roles:
+        before = {plain[c.group] for c in clips if c.role == role}
+        after = {split for split in SPLITS if any(c.role == role for c in by_split[split])}
+        assert before <= after
+
+
+def test_the_same_recording_is_never_in_two_splits_whatever_it_is_called() -> None:
+    clips = [
+        clip(f"spk{i}_take.wav", 10, group=f"spk{i}", content_sha256=f"recording {i % 10}")
+        for i in range(40)
+    ]
+    home = assign_splits(clips, Fractions())
+    heard: dict[str, set[str]] = {}
+    for item in clips:
+        heard.setdefault(item.content_sha256, set()).add(home[item.group])
+    assert all(len(splits) == 1 for splits in heard.values())
+    assert set(home.values()) == set(SPLITS)
 
 
 def test_adding_material_moves_nobody() -> None:

@@ -21,7 +21,8 @@ SMALL = (
     "scene.margin_s=0.3",
     "model={family: stream_tcn, channels: 24, num_blocks: 4}",
     "training.batch_size=8",
-    "training.epochs=6",
+    "training.epochs=10",
+    "evaluation.hit_window_s=0.9",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.errors import RequestError
 from wakebeam import demo
 
 pytest.importorskip("espeakng_loader", reason="the extra `tts` is not installed")
@@ -19,5 +20,7 @@ def test_small_demo(tmp_path) -> None:
     for part in ("missed", "false accepts per hour", "95 % interval", "real-time factor", "next:"):
         assert part in text
     assert (tmp_path / "d/stream.png").read_bytes()[:4] == b"\x89PNG"
-    takes = list((tmp_path / "d/material/keyword").rglob("*.wav"))
+    takes = list((tmp_path / "d/material-seed-1/keyword").rglob("*.wav"))
     assert len(takes) > 100
+    with pytest.raises(RequestError, match="another seed"):
+        demo.run_demo(tmp_path / "d", seed=2)

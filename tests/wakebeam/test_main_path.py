@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,7 +41,10 @@ def test_a_second_run_does_nothing_and_says_so(trained) -> None:
 def test_a_changed_recipe_is_refused_without_overwrite(trained) -> None:
     done = trained("run", "w", *trained.settings(), "--set", "seed=99", code=2)
     assert "--overwrite" in done.stderr
+    assert "seed: 7 → 99" in done.stderr
     assert "Traceback" not in done.stderr
+    done = trained("train", "w", *trained.settings(), "--set", "seed=99", code=1)
+    assert "seed: 7 → 99" in done.stderr
 
 
 def test_check_verify_and_synth_agree(trained) -> None:
@@ -129,6 +133,47 @@ def test_a_damaged_export_is_refused_by_parity(trained, monkeypatch) -> None:
     assert _digests(trained.folder / "w/export") == before
 
 
+@pytest.mark.parametrize("name", ["thesis", "w/recipe.yaml", "w", "link"])
+def test_export_replaces_nothing_but_an_export(trained, tmp_path, name: str) -> None:
+    place = type(trained)(tmp_path)
+    shutil.copytree(trained.folder / "w", tmp_path / "w")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("important")
+    (tmp_path / "link").symlink_to(tmp_path / "thesis")
+    before = _digests(tmp_path)
+    done = place("export", "w/model", "--out", name, "--dataset", "w/data", code=2)
+    assert "something else than an export" in done.stderr
+    assert _digests(tmp_path) == before
+    place("export", "w/model", "--out", "w/export", "--dataset", "w/data")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "thesis", "w"]
+
+
+def test_a_stage_is_current_only_with_all_its_files(trained, tmp_path) -> None:
+    shutil.copytree(trained.folder, tmp_path / "all")
+    place = type(trained)(tmp_path / "all")
+    report = tmp_path / "all/w/model/evaluation.json"
+    report.unlink()
+    report.with_suffix(".txt").write_text("another model's table")
+    (tmp_path / "all/w/export/stream_float32.tflite").unlink()
+    done = place("run", "w", *place.settings())
+    assert "evaluate  made" in done.stderr
+    assert "export    made" in done.stderr
+    assert report.exists()
+    assert report.with_suffix(".txt").read_text().strip() in done.stdout
+
+
+def test_a_data_set_may_not_lie_over_the_model(trained) -> None:
+    for out in ("model", "export", "bank/x", "."):
+        settings = [*trained.settings(), "--set", f"dataset.out={out}"]
+        assert "folder of its own" in trained("synth", "w", *settings, code=2).stderr
+
+
+def test_what_can_not_be_judged_is_refused_before_work(trained) -> None:
+    for setting in ("dataset.num_examples.test=0", "scene.num_keywords=[0, 0]"):
+        done = trained("run", "w", *trained.settings(), "--set", setting, code=2)
+        assert "in all three splits" in done.stderr
+
+
 def test_evaluate_a_stream_with_labels(trained) -> None:
     take = read_audio(sorted((trained.folder / "kw").glob("*.wav"))[0])[0]
     gap = np.zeros((32_000, 1), np.float32)
@@ -136,13 +181,27 @@ def test_evaluate_a_stream_with_labels(trained) -> None:
     end_s = 2 + len(take) / 16000
     (trained.folder / "s.txt").write_text(f"2.0\t{end_s}\tkw\n")
     words = ("evaluate", "w/export", "--stream", "s.wav", "--labels", "s.txt")
-    values = json.loads(trained(*words, "--json").stdout)
-    assert values["num_keywords"] == 1
+    with (trained.folder / "s.txt").open("a") as file:
+        file.write("0.5\t0.9\tdoor\n")
+
+    def no_nan(text: str) -> None:
+        raise AssertionError(text)
+
+    values = json.loads(trained(*words, "--json").stdout, parse_constant=no_nan)
+    assert values["num_keywords"] == 1, "a door is no keyword"
+    assert values["counting"]["hit_window_s"] == 0.9, "as the recipe says"
+    for text, says in (
+        ("2.0\t3.0\tdoor\n", "no keyword"),
+        ("0\tinf\tkw\n", "line 1"),
+        ("9000\t9001\tkw\n", "9000 s"),
+    ):
+        (trained.folder / "s.txt").write_text(text)
+        assert says in trained(*words, code=2).stderr
     (trained.folder / "s.txt").write_text("2.0 3.0 kw\n")
     assert "line 1" in trained(*words, code=2).stderr
 
 
-def test_killed_in_training_goes_on_and_ends_the_same(tmp_path) -> None:
+def test_killed_in_training_goes_on_and_ends(tmp_path) -> None:
     place = make_workplace(tmp_path)
     place("synth", "w", *place.settings())
     command = [sys.executable, "-m", "wakebeam.cli", "train", "w", *place.settings()]
@@ -160,7 +219,9 @@ def test_killed_in_training_goes_on_and_ends_the_same(tmp_path) -> None:
     done = place("train", "w", *place.settings())
     assert "went on after epoch" in done.stdout
     history = json.loads((tmp_path / "w/model/history.json").read_text())
-    assert [entry["epoch"] for entry in history["epochs"]] == list(range(1, 7))
+    epochs = [entry["epoch"] for entry in history["epochs"]]
+    assert epochs == list(range(1, len(epochs) + 1))
+    assert len(epochs) > 4
     assert history["finished"]
     assert "already trained" in place("train", "w", *place.settings()).stdout
 
@@ -200,6 +261,55 @@ print(json.dumps([e["loss"] for e in history["epochs"]]))
         losses[strategy] = json.loads(done.stdout.splitlines()[-1])
     # batch statistics are taken per replica, so the two agree closely but not to the last digit
     assert losses["mirrored"] == pytest.approx(losses["one"], rel=0.1)
+
+
+def test_detect_goes_on_after_a_bad_file_and_says_which(trained) -> None:
+    take = sorted((trained.folder / "kw").glob("*.wav"))[0]
+    (trained.folder / "bad.m4a").write_bytes(b"nothing")
+    words = ("detect", "--model", "w/export", "--threshold", "0.0", "bad.m4a", "gone.wav", take)
+    done = trained(*words, code=1)
+    assert "bad.m4a: not readable" in done.stderr
+    assert "gone.wav: can't be opened: No such file" in done.stderr
+    assert "in 1 of 3 files" in done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["file"] == str(take)
+
+
+def test_stopping_says_that_one_can_go_on(tmp_path) -> None:
+    place = make_workplace(tmp_path)
+    settings = [*place.settings(), "--set", "dataset.num_examples.train=100000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wakebeam.cli", "synth", "w", *settings],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("*.tfrecord")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped; the same command goes on" in stderr
+
+
+def test_init_refuses_what_can_not_be_meant(tmp_path) -> None:
+    place = make_workplace(tmp_path)
+    shutil.copytree(tmp_path / "kw", tmp_path / "more" / "kw")
+    take = sorted((tmp_path / "kw").glob("*.wav"))[0]
+    for keyword, negative, says in (
+        ([take], "other", "is a file"),
+        (["kw"], "kw", "something else"),
+        (["kw", "more/kw"], "other", "two keyword folders"),
+    ):
+        words = ("init", "v", "--keyword", *keyword, "--negative", negative)
+        assert says in place(*words, "--background", "noise", code=2).stderr
+    done = place("init", "v", "--keyword", "kw", "--background", tmp_path / "noise")
+    assert "no negatives" in done.stderr
+    assert str(tmp_path / "noise") in (tmp_path / "v/recipe.yaml").read_text()
+    assert "no negatives" in place("check", "v").stdout
+    assert "wakebeam detect --help" in place("detect", "--modle", "x", code=2).stderr
+    assert place("--version").stdout.startswith("wakebeam ")
 
 
 def test_errors_are_one_paragraph_with_the_right_exit_code(tmp_path) -> None:

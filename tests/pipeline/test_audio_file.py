@@ -1,0 +1,78 @@
+"""Streams of sound files: the same numbers as reading them whole, the same refusals."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+
+from pipeline.audio_file import read_audio, resample, stream_audio, to_mono
+from schemas.errors import AudioError
+from tests.audio_factory import burst, write
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("suffix", [".wav", ".mkv"])
+def test_a_stream_mixes_channels_as_the_bank_does(tmp_path, suffix: str, channels: int) -> None:
+    import imageio_ffmpeg
+
+    rng = np.random.default_rng(0)
+    x = 0.1 * rng.standard_normal((44100 * 2 + 77, channels))
+    path = write(tmp_path / "x.wav", x, 44100)
+    if suffix == ".mkv":
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-c:a", "flac"]
+        path = path.with_suffix(suffix)
+        subprocess.run([*command, path], check=True)
+    whole, rate = read_audio(path)
+    wanted = resample(to_mono(whole), rate, 16000)
+    streamed = np.concatenate(list(stream_audio(path, 16000, block_s=0.3)))
+    assert abs(len(streamed) - len(wanted)) <= 1
+    n = min(len(streamed), len(wanted))
+    np.testing.assert_allclose(streamed[:n], wanted[:n], atol=2e-4)
+
+
+@pytest.mark.parametrize("size", [44, 20_000])
+def test_a_truncated_file_is_refused_as_a_stream_too(tmp_path, size: int) -> None:
+    path = write(tmp_path / "x.wav", burst(), 16000)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(AudioError, match="truncated"):
+        list(stream_audio(path, 16000))
+
+
+def test_a_file_that_promises_more_than_memory_is_refused(tmp_path) -> None:
+    path = write(tmp_path / "x.flac", burst(), 16000, format="FLAC")
+    data = bytearray(path.read_bytes())
+    # STREAMINFO: 20 bits rate, 3 bits channels − 1, 5 bits width − 1, 36 bits samples
+    promise = (655_350 << 44) | (7 << 41) | (15 << 36) | 14_000_000_000
+    data[18:26] = promise.to_bytes(8, "big")
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match="too large|longer than"):
+        read_audio(path)
+
+
+def test_whole_flac_files_that_libsndfile_gives_up_on_are_read(tmp_path, monkeypatch) -> None:
+    """Some encoders write whole files in which it loses sync, at any place."""
+    path = write(tmp_path / "x.flac", burst(rate=44100), 44100, format="FLAC")
+    whole, rate = read_audio(path)
+    streamed = np.concatenate(list(stream_audio(path, 16000, block_s=0.1)))
+    real = soundfile.SoundFile.read
+
+    def loses_sync(file, frames=-1, **more):
+        if file.tell() >= 2 * 4410 or frames < 0:
+            raise soundfile.LibsndfileError(0, "flac decoder lost sync")
+        return real(file, frames, **more)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", loses_sync)
+    again, same_rate = read_audio(path)
+    assert same_rate == rate
+    np.testing.assert_array_equal(again, whole)
+    np.testing.assert_array_equal(
+        np.concatenate(list(stream_audio(path, 16000, block_s=0.1))), streamed
+    )
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(AudioError, match="truncated|not readable"):
+        read_audio(path)
+    with pytest.raises(AudioError, match="truncated|not readable"):
+        list(stream_audio(path, 16000))
