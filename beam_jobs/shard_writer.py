@@ -44,13 +44,13 @@ def write_shard(
         writer = RecordWriter(file)
         for index in range(spec.start, spec.stop):
             plan = planner.plan(index)
-            audio = render_scene(plan, bank)
+            scene = render_scene(plan, bank)
             writer.write(
-                encode_example(plan, audio, encoding=encoding, recipe_digest=recipe_digest)
+                encode_example(plan, scene, encoding=encoding, recipe_digest=recipe_digest)
             )
             kinds.update(event.kind for event in plan.events)
             labels.update(event.label for event in plan.events)
-            num_samples += len(audio)
+            num_samples += plan.num_samples
     return ShardReport(
         name=spec.name,
         split=spec.split,

@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 from pipeline.placement import place
+from pipeline.randomness import Purpose, Streams
 
 RATE = 44100
 LENGTHS = [int(2.4 * RATE)] * 4
@@ -23,10 +24,10 @@ def main() -> None:
     """Measure and print."""
     seconds = []
     for run in range(5):
-        rng = np.random.default_rng(run)
+        streams = Streams(run, Purpose.SCENE, "train")
         began_s = time.perf_counter()
-        for _ in range(NUM_SCENES):
-            place(LENGTHS, num_samples=NUM_SAMPLES, rng=rng)
+        for index in range(NUM_SCENES):
+            place(LENGTHS, num_samples=NUM_SAMPLES, draws=streams.at(index))
         seconds.append(time.perf_counter() - began_s)
     print(
         f"{NUM_SCENES} scenes placed in {statistics.median(seconds):.2f} s "

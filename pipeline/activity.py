@@ -14,6 +14,7 @@ The active level is the RMS over frames within 30 dB of the loudest.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,33 +71,45 @@ def find_active(x: FloatArray, sample_rate_hz: int) -> ActiveRegion:
     return ActiveRegion(start, min(len(x), (int(frames[-1]) + 1) * frame + pad))
 
 
-def active_level_dbfs(x: FloatArray, sample_rate_hz: int) -> float:
+def active_level_dbfs(x: FloatArray, sample_rate_hz: int, *, silent: float | None = None) -> float:
     """Return the RMS over frames within 30 dB of the loudest, in dB re full scale (1.0).
 
     Args:
-        x: (num_samples,) float32 in ±1, not silent.
+        x: (num_samples,) float32 in ±1.
         sample_rate_hz: its rate.
+        silent: what to return for digital silence.
 
     Raises:
-        AudioError: digital silence.
+        AudioError: digital silence, and `silent` isn't given.
     """
-    power_db = _frame_power_db(x, max(1, round(_FRAME_S * sample_rate_hz)))
-    peak = float(power_db.max(initial=-np.inf))
-    if not np.isfinite(peak):
+    power = _frame_power(x, max(1, round(_FRAME_S * sample_rate_hz)))
+    peak = float(power.max(initial=0.0))
+    if peak == 0.0:
+        if silent is not None:
+            return silent
         raise AudioError("silent: all samples are zero")
-    loud = power_db[power_db >= peak - _RANGE_DB]
-    return float(10.0 * np.log10(np.mean(10.0 ** (loud / 10.0))))
+    loud = power[power >= peak * 10.0 ** (-_RANGE_DB / 10.0)]
+    return 10.0 * math.log10(float(loud.mean()))
+
+
+def rms_dbfs(x: FloatArray) -> float:
+    """Return the RMS of all samples, in dB re full scale (1.0); −inf for silence."""
+    power = float(np.square(x, dtype=np.float64).mean()) if len(x) else 0.0
+    return 10.0 * math.log10(power) if power > 0.0 else -math.inf
 
 
 def _frame_power_db(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
-    """Power of each frame; the last one may be shorter."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(10.0 * np.log10(_frame_power(x, frame)))
+
+
+def _frame_power(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
+    """Mean square of each frame; the last one may be shorter."""
     starts = np.arange(0, len(x), frame)
     if not starts.size:
         return np.empty(0)
     energy = np.add.reduceat(np.square(x, dtype=np.float64), starts)
-    counts = np.minimum(frame, len(x) - starts)
-    with np.errstate(divide="ignore"):
-        return np.asarray(10.0 * np.log10(energy / counts))
+    return np.asarray(energy / np.minimum(frame, len(x) - starts))
 
 
 def _without_clicks(active: npt.NDArray[np.bool_], shortest: int) -> npt.NDArray[np.bool_]:

@@ -1,7 +1,8 @@
 """The clip bank: all usable material as one int16 pack and an index, named by its digest.
 
 Everything is converted on the way in: mono, the recipe's rate, int16; keywords and negatives cut
-to their active region, backgrounds kept whole. What can't be used is listed with its reason and
+to their active region (unless material.trim is false), backgrounds kept whole, impulse responses
+begun at their direct sound. What can't be used is listed with its reason and
 never stops the build. The digest covers settings and the content of every clip, not where or when
 it was built; a bank is written to a temporary folder and renamed, so it is whole or not there.
 
@@ -37,11 +38,13 @@ from schemas.recipe import Recipe
 from schemas.units import FULL_SCALE
 
 Pcm = npt.NDArray[np.int16]
+FloatArray = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 BANK_VERSION = 2
 _PACK, _INDEX = "clips.pcm16", "index.json"
 _REJECTS, _SOURCES = "rejects.json", "sources.json"
 _SHORTEST_BACKGROUND_S = 0.5
+_LONGEST_ROOM_S = 2.0
 _SHORTEST_CLIP_SAMPLES = 2
 _MAX_SOURCES = 50
 _NUM_THREADS = 2
@@ -158,7 +161,9 @@ def build_bank(
         hashes: list[str] = []
         position = 0
         with (scratch / _PACK).open("wb") as pack:
-            for done, (file, result) in enumerate(_decode_all(files, rate), start=1):
+            for done, (file, result) in enumerate(
+                _decode_all(files, rate, recipe.material.trim), start=1
+            ):
                 if isinstance(result, str):
                     rejects.append(Reject(file.clip_id, result))
                 else:
@@ -185,16 +190,16 @@ def build_bank(
 
 
 def _decode_all(
-    files: list[SourceFile], rate: int
+    files: list[SourceFile], rate: int, trim: bool
 ) -> Iterator[tuple[SourceFile, tuple[Clip, Pcm] | str]]:
     """Decode in a few threads, in order, a batch at a time so that memory stays small."""
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
         remaining = iter(files)
         while batch := tuple(islice(remaining, 64)):
-            yield from zip(batch, pool.map(lambda f: _decode(f, rate), batch), strict=True)
+            yield from zip(batch, pool.map(lambda f: _decode(f, rate, trim), batch), strict=True)
 
 
-def _decode(file: SourceFile, rate: int) -> tuple[Clip, Pcm] | str:
+def _decode(file: SourceFile, rate: int, trim: bool) -> tuple[Clip, Pcm] | str:
     if file.reject:
         return file.reject
     try:
@@ -203,9 +208,11 @@ def _decode(file: SourceFile, rate: int) -> tuple[Clip, Pcm] | str:
         if file.role == "background":
             if len(mono) < _SHORTEST_BACKGROUND_S * rate:
                 raise AudioError(f"too short: {len(mono) / rate:.3f} s of background")
+        elif file.role == "room":
+            mono = _from_direct_sound(mono, rate)
         else:
             region = find_active(mono, rate)
-            mono = mono[region.start : region.stop]
+            mono = mono[region.start : region.stop] if trim else mono
         samples = to_int16(mono)
         level = active_level_dbfs(samples.astype(np.float32) / np.float32(FULL_SCALE), rate)
     except AudioError as error:
@@ -228,6 +235,15 @@ def _decode(file: SourceFile, rate: int) -> tuple[Clip, Pcm] | str:
         content_sha256=content,
     )
     return clip, samples
+
+
+def _from_direct_sound(response: FloatArray, rate: int) -> FloatArray:
+    """An impulse response from its highest peak on, which becomes 1; two seconds at most."""
+    start = int(np.argmax(np.abs(response)))
+    if not len(response) or response[start] == 0.0:
+        raise AudioError("silent: no impulse in it")
+    cut = response[start : start + round(_LONGEST_ROOM_S * rate)]
+    return np.asarray(cut / response[start], dtype=np.float32)
 
 
 def _moved(clip: Clip, first_sample: int) -> Clip:

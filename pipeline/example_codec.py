@@ -16,6 +16,7 @@ import numpy.typing as npt
 import soundfile
 
 from pipeline import tf_example_pb2
+from pipeline.scene_renderer import RenderedScene
 from schemas import example as names
 from schemas.errors import DatasetError
 from schemas.example import LabelledEvent, StoredExample
@@ -25,25 +26,26 @@ Pcm = npt.NDArray[np.int16]
 _FLAC_COMPRESSION = 5 / 8
 
 
-def encode_example(plan: ScenePlan, audio: Pcm, *, encoding: str, recipe_digest: str) -> bytes:
+def encode_example(
+    plan: ScenePlan, scene: RenderedScene, *, encoding: str, recipe_digest: str
+) -> bytes:
     """Serialise one rendered scene as a tf.train.Example.
 
     Args:
-        plan: the plan that `audio` was rendered from.
-        audio: (plan.num_samples,) int16.
+        plan: what `scene` was rendered from.
+        scene: the audio, with the levels that were reached.
         encoding: `pcm16` or `flac`.
         recipe_digest: content digest, hexadecimal.
     """
     events, backgrounds = plan.events, plan.backgrounds
-    gain_db = plan.headroom_db
     bytes_features: dict[str, Sequence[bytes]] = {
         names.EXAMPLE_ID: [plan.example_id.encode()],
-        names.AUDIO_ENCODED: [encode_audio(audio, plan.sample_rate_hz, encoding)],
+        names.AUDIO_ENCODED: [encode_audio(scene.audio, plan.sample_rate_hz, encoding)],
         names.AUDIO_ENCODING: [encoding.encode()],
         names.EVENTS_LABEL: [event.label.encode() for event in events],
         names.EVENTS_KIND: [event.kind.encode() for event in events],
         names.EVENTS_SOURCE: [event.source.encode() for event in events],
-        names.BACKGROUND_SOURCE: [window.source.encode() for window in backgrounds],
+        names.BACKGROUND_SOURCE: [piece.source.encode() for piece in backgrounds],
         names.PLAN: [plan.to_json()],
         names.RECIPE_DIGEST: [recipe_digest.encode()],
     }
@@ -52,11 +54,11 @@ def encode_example(plan: ScenePlan, audio: Pcm, *, encoding: str, recipe_digest:
         names.AUDIO_NUM_SAMPLES: [plan.num_samples],
         names.EVENTS_ONSET_SAMPLES: [event.onset_samples for event in events],
         names.EVENTS_OFFSET_SAMPLES: [event.offset_samples for event in events],
-        names.BACKGROUND_OFFSET_SAMPLES: [window.offset_samples for window in backgrounds],
+        names.BACKGROUND_OFFSET_SAMPLES: [piece.offset_samples for piece in backgrounds],
     }
     float_features: dict[str, Sequence[float]] = {
-        names.EVENTS_GAIN_DB: [event.gain_db + gain_db for event in events],
-        names.EVENTS_SNR_DB: [event.snr_db for event in events],
+        names.EVENTS_GAIN_DB: scene.gains_db,
+        names.EVENTS_SNR_DB: scene.snrs_db,
     }
     message = tf_example_pb2.Example()
     feature = message.features.feature

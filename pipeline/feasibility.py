@@ -2,29 +2,33 @@
 
 A scene draws a number of keywords i and of negatives j, then that many clips, each independently
 with probability w_c. It fits if the clips' costs add up to no more than the room R, where a
-clip costs its length at the slowest speed plus one gap, and R = n − 2m + g (placement.py).
+clip costs its length at the slowest speed plus one gap, and R = n − 2m + g (placement.py); and if
+the keywords alone leave room for a tail, D = max(0, t − m): Σ cost(keywords) ≤ R − D.
 
 `refuse` demands that the worst case fits: the largest counts, each with the longest clip.
 
 `condition` draws from the law above *given that the scene fits*, exactly and without rejection.
 Costs are rounded up, and the room down, to whole ticks of 1 ms, so the condition is very slightly
-cautious. With C[i,j](r) = P(i keywords and j negatives cost at most r ticks), which obeys
+cautious. With C[i,j](r) = P(i keywords and j negatives fit into r ticks), which obeys
 
-    C[0,0](r) = 1,   C[i,j](r) = Σ_c w_c · C[i−1,j](r − cost_c)   (keywords first, then negatives)
+    C[0,j](r) = Σ_c w_c · C[0,j−1](r − cost_c),   C[0,0](r) = 1 for r ≥ 0,
+    C[i,j](r) = Σ_c w_c · C'[i−1,j](r − cost_c),  C'[0,j](r) = C[0,j](r) · [r ≥ D], else C' = C,
 
-counts are drawn with probability ∝ P(i) P(j) C[i,j](R), and then each clip in turn with
-probability ∝ w_c · C[remaining](r − cost_c), r being the room that is left. By the product rule
-that is the conditional law. Every draw takes one uniform number, whatever the lengths are.
+counts are drawn with probability ∝ P(i) P(j) C[i,j](R), and then each clip in turn, keywords
+first, with probability ∝ w_c · C'[remaining](r − cost_c), r being the room that is left. By the
+product rule that is the conditional law. Every draw takes one number, whatever the lengths are.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.randomness import Draws
 from schemas.errors import MaterialError
 from schemas.recipe import CountRange
 
@@ -67,6 +71,7 @@ class CountLaw:
         num_keywords, num_negatives: the recipe's counts.
         room_samples: R = n − 2m + g.
         gap_samples: g.
+        tail_samples: D.
         tick_samples: resolution of the condition, 1 ms.
         conditional: True for `condition`, False where the worst case is known to fit.
 
@@ -83,14 +88,17 @@ class CountLaw:
         num_negatives: CountRange,
         room_samples: int,
         gap_samples: int,
+        tail_samples: int = 0,
         tick_samples: int,
         conditional: bool,
     ) -> None:
         self._pools = (keywords, negatives)
-        self._cumulative = tuple(np.cumsum(pool.weights) for pool in self._pools)
+        self._cumulative = tuple(np.cumsum(pool.weights).tolist() for pool in self._pools)
         self._costs = tuple(-(-(p.lengths + gap_samples) // tick_samples) for p in self._pools)
         self._longest = tuple(int(costs.max(initial=0)) for costs in self._costs)
+        self._cost_lists = tuple(costs.tolist() for costs in self._costs)
         self._room = room_samples // tick_samples
+        self._tail = -(-tail_samples // tick_samples)
         kw, neg = num_keywords.probabilities(), num_negatives.probabilities()
         pairs = [(i, j) for i in kw for j in neg]
         self._prior = {(i, j): kw[i] * neg[j] for i, j in pairs}
@@ -108,43 +116,54 @@ class CountLaw:
                 fix="lower scene.num_keywords and scene.num_negatives, or raise scene.duration_s",
             )
         self._pairs = pairs
-        self._joint = np.cumsum(joint / self.fit_probability)
+        self._joint: list[float] = np.cumsum(joint / self.fit_probability).tolist()
 
-    def draw(self, rng: np.random.Generator) -> Drawn:
-        """Draw counts and clips; takes 1 + i + j uniform numbers from `rng`."""
-        i, j = self._pairs[choose(self._joint, rng.random())]
-        numbers = rng.random(i + j).tolist()
+    def draw(self, draws: Draws) -> Drawn:
+        """Draw counts and clips; takes 1 + i + j uniform numbers."""
+        i, j = self._pairs[choose(self._joint, draws.uniform())]
         room = self._room
         chosen: tuple[list[int], list[int]] = ([], [])
-        for number in numbers:
+        while i or j:
             role = 0 if i else 1
             i, j = (i - 1, j) if i else (0, j - 1)
-            clip = self._pick(role, number, i, j, room)
-            room -= int(self._costs[role][clip]) if self._table is not None else 0
+            clip = self._pick(role, draws.uniform(), i, j, room)
+            room -= self._cost_lists[role][clip]
             chosen[role].append(clip)
         return Drawn(tuple(chosen[0]), tuple(chosen[1]))
 
     def can_be_drawn(self, role: int) -> npt.NDArray[np.bool_]:
-        """Return (num_clips,) bool: which clips of pool 0 or 1 have a probability above 0."""
-        weights, costs = self._pools[role].weights, self._costs[role]
-        if self._table is None:
-            return weights > 0
-        chance = np.zeros(len(costs))
-        for i, j in self._pairs:
-            left = self._room - costs
-            if (i, j)[role]:
-                rest = self._table[i - (role == 0), j - (role == 1)]
-                chance += self._prior[i, j] * np.where(left >= 0, rest[np.maximum(left, 0)], 0.0)
-        return weights * chance > 0
+        """Return (num_clips,) bool: which clips of pool 0 or 1 have a probability above 0.
+
+        A clip can if it fits into some scene that may be drawn, beside the shortest others.
+        """
+        shortest = [
+            min(costs[pool.weights > 0].tolist(), default=0)
+            for pool, costs in zip(self._pools, self._costs, strict=True)
+        ]
+        able = np.zeros(len(self._costs[role]), dtype=bool)
+        for (i, j), prior in self._prior.items():
+            if prior == 0.0 or not (i, j)[role]:
+                continue
+            keywords, others = i * shortest[0], j * shortest[1]
+            extra = self._costs[role] - shortest[role]
+            in_keywords = keywords + (extra if role == 0 else 0)
+            fits = keywords + others + extra <= self._room
+            able |= fits & (in_keywords <= self._room - (self._tail if i else 0))
+        return able & (self._pools[role].weights > 0)
 
     def _pick(self, role: int, number: float, i: int, j: int, room: int) -> int:
-        cumulative = self._cumulative[role]
         worst = self._longest[role] + i * self._longest[0] + j * self._longest[1]
-        if self._table is not None and worst > room:
-            left = room - self._costs[role]
-            given = np.where(left >= 0, self._table[i, j][np.maximum(left, 0)], 0.0)
-            cumulative = np.cumsum(self._pools[role].weights * given)
-        return choose(cumulative, number)
+        if self._table is None or worst + (self._tail if role == 0 else 0) <= room:
+            return choose(self._cumulative[role], number)
+        weights = self._pools[role].weights * self._rest(role, i, j, room)
+        return choose(np.cumsum(weights).tolist(), number)
+
+    def _rest(self, role: int, i: int, j: int, room: int) -> FloatArray:
+        """For each clip of a pool, the probability that i and j more fit after it."""
+        assert self._table is not None  # noqa: S101 - asked for under `condition` only
+        left = room - self._costs[role]
+        least = self._tail if role == 0 and i == 0 else 0
+        return np.where(left >= least, self._table[i, j][np.maximum(left, 0)], 0.0)
 
     def _probability(self, i: int, j: int, room: int) -> float:
         if self._table is None:
@@ -167,6 +186,8 @@ class CountLaw:
         for i in range(1, max_i + 1):
             for j in range(max_j + 1):
                 before = table[i - 1, j]
+                if i == 1:
+                    before = np.where(np.arange(size) >= self._tail, before, 0.0)
                 table[i, j] = _shifted_sum(before, self._costs[0], self._pools[0].weights)
         return np.minimum(table, 1.0)
 
@@ -186,16 +207,16 @@ def _shifted_sum(before: FloatArray, costs: IntArray, weights: FloatArray) -> Fl
     return out
 
 
-def choose(cumulative: FloatArray, number: float) -> int:
+def choose(cumulative: Sequence[float], number: float) -> int:
     """Return the index that `number` in [0, 1) picks; never one whose weight is 0.
 
     Args:
-        cumulative: (n,) float64, cumulated weights; their sum need not be 1.
+        cumulative: cumulated weights; their sum need not be 1.
         number: a uniform number.
     """
     total = cumulative[-1]
-    at = int(np.searchsorted(cumulative, number * total, side="right"))
-    return at if at < len(cumulative) else int(np.searchsorted(cumulative, total))
+    at = bisect_right(cumulative, number * total)
+    return at if at < len(cumulative) else bisect_right(cumulative, total * (1.0 - 2.0**-52))
 
 
 def worst_case(pools: Sequence[ClipPool], counts: Sequence[CountRange]) -> list[int]:

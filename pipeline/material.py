@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.audio_file import AUDIO_SUFFIXES
 from schemas.canonical import digest
-from schemas.clips import Role
+from schemas.clips import ROLES, Role
 from schemas.errors import MaterialError
 from schemas.recipe import KeywordMaterial, NegativeMaterial, Recipe
 
@@ -53,8 +53,7 @@ def list_material(recipe: Recipe, base_dir: Path) -> list[SourceFile]:
     material = recipe.material
     names: Counter[str] = Counter()
     files: list[SourceFile] = []
-    roles: tuple[Role, ...] = ("keyword", "negative", "background")
-    for role in roles:
+    for role in ROLES:
         for entry in getattr(material, role):
             root = base_dir / entry.path
             if not root.exists():
@@ -87,7 +86,7 @@ def material_fingerprint(recipe: Recipe, base_dir: Path) -> str:
         stat = file.path.stat()
         row = [file.clip_id, file.kind, file.label, file.licence, file.group, file.reject]
         rows.append([*row, stat.st_size, stat.st_mtime_ns])
-    return digest([recipe.sample_rate_hz, rows])
+    return digest([recipe.sample_rate_hz, recipe.material.trim, rows])
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:

@@ -1,22 +1,20 @@
 """From an address to a ScenePlan. Planning reads no audio: lengths and levels come from the index.
 
-Levels. A scene draws L uniformly in `level_dbfs`; its background lies at B = L − max(snr_db),
-and each event, with its own SNR s drawn in `snr_db`, at B + s, never above L. B does not depend on
-whether a scene has events, so loudness can't tell a full scene from an empty one. Both levels
-are RMS over active frames (activity.py), so an SNR here is active speech against active noise.
+Levels. A scene draws L uniformly in `level_dbfs`; its backgrounds together lie at B = L −
+max(snr_db) (active level, activity.py), and each event gets an SNR drawn in `snr_db`, which
+rendering sets against the background under it. B does not depend on whether a scene has events,
+so loudness can't tell a full scene from an empty one.
 
-Headroom. The largest sum of an event's peak and the background's peak is known from the index,
-with 3 dB allowed for the overshoot of resampling and for the seam of a background that wraps
-round (exact there: two equal-power ramps sum to √2 at most). Where the sum would pass full scale
-the whole scene is turned down by `headroom_db`, which the plan records, instead of clipping.
+Clips. A keyword's label is drawn uniformly, then one of its clips. Negatives are drawn by
+`negative_shares` where given. Within that, and for backgrounds, a folder of the recipe has a
+weight proportional to the square root of its number of clips, so that a folder of thousands
+doesn't drown one of hundreds, nor a handful be heard too often.
 
-Clips. A keyword's label is drawn uniformly, then one of its clips. Negatives and backgrounds are
-drawn from each folder of the recipe in proportion to the square root of its number of clips, so
-that a folder of thousands doesn't drown one of hundreds, nor a handful be heard too often.
+Backgrounds. A clip longer than the scene gives a window at a uniform offset. A shorter one is
+begun at a uniform offset and joined, with equal power over 50 ms, to others of its own folder.
 
-Draws, in this order and from one generator: counts and clips (feasibility.py); then one block of
-uniform numbers (level, background, and for each clip its SNR and speed); then one block of
-integers for the layout (placement.py) and one for the background's offset.
+Draws, in this order from one stream: counts and clips (feasibility.py); level and backgrounds; for
+each clip its SNR and effects; the layout (placement.py); ambient events; the channel.
 """
 
 from __future__ import annotations
@@ -28,20 +26,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.feasibility import ClipPool, CountLaw, FloatArray, choose, worst_case
-from pipeline.placement import place, require_feasible, slack
-from pipeline.randomness import Purpose, generator
+from pipeline.placement import assign_lanes, place, require_feasible, require_lanes
+from pipeline.randomness import Draws, Purpose, Streams
 from schemas.clips import Clip
-from schemas.effects import scaled_length
-from schemas.errors import MaterialError
-from schemas.recipe import Recipe
-from schemas.scene import BackgroundWindow, PlacedEvent, ScenePlan, SceneSpec
-from schemas.units import FULL_SCALE, db_to_gain, gain_to_db, seconds_to_samples
+from schemas.effects import EFFECTS, AppliedEffect, effected_length, scaled_length
+from schemas.errors import InfeasibleScene, MaterialError
+from schemas.recipe import CountRange, EffectRanges, Recipe
+from schemas.scene import BackgroundPiece, Overlay, PlacedEvent, ScenePlan, SceneSpec
+from schemas.units import seconds_to_samples
 
 FADE_S = 0.005
 CROSSFADE_S = 0.05
-_SPEED_STEPS = 100
-_PEAK_ALLOWANCE = math.sqrt(2.0)
-_PEAK_LIMIT = 0.999 * FULL_SCALE
+_PLACES = 10**6
 
 
 class ScenePlanner:
@@ -49,8 +45,13 @@ class ScenePlanner:
 
     Args:
         recipe: what to plan.
-        clips: the split's clips, keywords, negatives and backgrounds together.
+        clips: the split's clips of all roles.
         split: its name.
+
+    Attributes:
+        spec: the scene's lengths in samples.
+        worst_case: lengths of the most and longest clips that may be drawn.
+        never_placed: clips that fit into no scene.
 
     Raises:
         MaterialError: a role that scenes need has no clip in this split, or nothing can fit.
@@ -58,53 +59,34 @@ class ScenePlanner:
     """
 
     def __init__(self, recipe: Recipe, clips: Sequence[Clip], split: str) -> None:
-        self._recipe = recipe
-        self._split = split
+        scene = recipe.scene
+        self._scene, self._split = scene, split
         self.spec = SceneSpec.of(recipe)
+        self._streams = Streams(recipe.seed, Purpose.SCENE, split)
         by_role = {
             role: [clip for clip in clips if clip.role == role]
-            for role in ("keyword", "negative", "background")
+            for role in ("keyword", "negative", "background", "room")
         }
-        self._keywords, self._negatives = by_role["keyword"], by_role["negative"]
-        self._backgrounds = by_role["background"]
+        self._clips = by_role["keyword"], by_role["negative"]
+        self._ambient: list[Clip] = []
+        if scene.num_ambient is not None:
+            self._ambient = [c for c in by_role["negative"] if c.kind == "ambient"]
+            self._clips = by_role["keyword"], [c for c in self._clips[1] if c.kind != "ambient"]
+        self._backgrounds, self._rooms = by_role["background"], by_role["room"]
+        self._talkers = [c for c in by_role["negative"] if c.kind == "speech"]
         self._require_material()
-        weights = _folder_weights(self._backgrounds)
-        self._background_cumulative = np.cumsum(weights)
-        self._speed_percents = _percents(recipe.scene.effects.speed)
-        pools = (
-            self._pool(self._keywords, _label_weights(self._keywords)),
-            self._pool(self._negatives, _folder_weights(self._negatives)),
-        )
-        counts = (recipe.scene.num_keywords, recipe.scene.num_negatives)
-        self.worst_case = worst_case(pools, counts)
-        spec = self.spec
-        room = spec.num_samples - 2 * spec.margin_samples + spec.min_gap_samples
-        fits = (
-            slack(
-                self.worst_case,
-                num_samples=spec.num_samples,
-                min_gap_samples=spec.min_gap_samples,
-                margin_samples=spec.margin_samples,
-            )
-            >= 0
-        )
-        if not fits and recipe.scene.on_infeasible == "refuse":
-            self._refuse()
-        self._law = CountLaw(
-            *pools,
-            num_keywords=counts[0],
-            num_negatives=counts[1],
-            room_samples=room,
-            gap_samples=spec.min_gap_samples,
-            tick_samples=max(1, spec.sample_rate_hz // 1000),
-            conditional=not fits,
-        )
-        self.never_placed = tuple(
-            clip
-            for role, clips in enumerate((self._keywords, self._negatives))
-            for clip, drawn in zip(clips, self._law.can_be_drawn(role), strict=True)
-            if counts[role].range[1] and not drawn
-        )
+        self._background_choice = _cumulated(_folder_weights(self._backgrounds))
+        self._siblings = _by_folder(self._backgrounds)
+        self._num_backgrounds = _CountChoice(scene.num_backgrounds)
+        self._prepare_law()
+        self._prepare_ambient()
+        rate = self.spec.sample_rate_hz
+        self._crossfade = seconds_to_samples(CROSSFADE_S, rate)
+        self._fade = seconds_to_samples(FADE_S, rate)
+        self._overlay = None
+        if scene.overlay is not None:
+            self._overlay = Overlay(scene.overlay.background_gain_db, scene.overlay.final_dbfs)
+            self._fade = 0
 
     @property
     def fit_probability(self) -> float:
@@ -113,124 +95,335 @@ class ScenePlanner:
 
     def plan(self, index: int) -> ScenePlan:
         """Return the plan at (recipe, bank, seed, split, `index`); the same one every time."""
-        rng = generator(self._recipe.seed, Purpose.SCENE, self._split, index)
-        scene, spec = self._recipe.scene, self.spec
-        drawn = self._law.draw(rng)
-        clips = [self._keywords[i] for i in drawn.keywords]
-        clips += [self._negatives[i] for i in drawn.negatives]
-        numbers = rng.random(2 + 2 * len(clips)).tolist()
-        level = _between(scene.level_dbfs, numbers[0])
-        background_level = level - scene.snr_db[1]
-        background = self._backgrounds[choose(self._background_cumulative, numbers[1])]
-        snrs = [round(_between(scene.snr_db, u), 3) for u in numbers[2::2]]
-        speeds = [self._speed(u) for u in numbers[3::2]]
-        lengths = [
-            scaled_length(clip.num_samples, speed)
-            for clip, speed in zip(clips, speeds, strict=True)
-        ]
-        onsets = place(
-            lengths,
-            num_samples=spec.num_samples,
-            rng=rng,
-            min_gap_samples=spec.min_gap_samples,
-            margin_samples=spec.margin_samples,
-            sample_rate_hz=spec.sample_rate_hz,
-        )
-        starts = background.num_samples - spec.num_samples + 1
-        offset = int(rng.integers(starts if starts > 0 else background.num_samples))
-        gains = [
-            round(background_level + snr - clip.level_dbfs, 3)
-            for clip, snr in zip(clips, snrs, strict=True)
-        ]
-        background_gain = round(background_level - background.level_dbfs, 3)
+        draws = self._streams.at(index)
+        scene, spec = self._scene, self.spec
+        drawn = self._law.draw(draws)
+        clips = [self._clips[0][i] for i in drawn.keywords]
+        clips += [self._clips[1][i] for i in drawn.negatives]
+        level = _between(scene.level_dbfs, draws.uniform())
+        backgrounds, background_dbfs = self._draw_backgrounds(draws, level - scene.snr_db[1])
+        facts = [self._draw_event(draws, clip) for clip in clips]
+        lengths = [fact[2] for fact in facts]
+        tracks, onsets = self._lay_out(draws, lengths, len(drawn.keywords))
+        if self._ambient:
+            count = self._num_ambient(draws.uniform())
+            for i in range(count):
+                clip = self._ambient[choose(self._ambient_choice, draws.uniform())]
+                fact = self._draw_event(draws, clip)
+                clips.append(clip)
+                facts.append(fact)
+                onsets.append(draws.below(spec.num_samples - fact[2] + 1))
+                tracks.append(scene.polyphony + i)
         events = [
             PlacedEvent(
-                source=clip.clip_id,
-                label=clip.label,
-                kind=clip.kind,
-                onset_samples=onset,
-                num_samples=length,
-                gain_db=gain,
-                snr_db=snr,
-                speed=speed,
+                clip.clip_id, clip.label, clip.kind, onset, length, snr, 0.0, effects, track
             )
-            for clip, onset, length, gain, snr, speed in zip(
-                clips, onsets, lengths, gains, snrs, speeds, strict=True
+            for clip, (snr, effects, length), onset, track in zip(
+                clips, facts, onsets, tracks, strict=True
             )
         ]
-        peaks = [
-            clip.peak * db_to_gain(gain) * (_PEAK_ALLOWANCE if speed != 1.0 else 1.0)
-            for clip, gain, speed in zip(clips, gains, speeds, strict=True)
-        ]
-        wraps = _PEAK_ALLOWANCE if starts <= 0 else 1.0
-        peak = max(peaks, default=0.0) + background.peak * db_to_gain(background_gain) * wraps
+        events.sort(key=_by_onset)
         return ScenePlan(
             split=self._split,
             index=index,
             sample_rate_hz=spec.sample_rate_hz,
             num_samples=spec.num_samples,
-            backgrounds=(BackgroundWindow(background.clip_id, offset, background_gain),),
-            events=tuple(sorted(events, key=lambda event: event.onset_samples)),
-            headroom_db=_headroom_db(peak),
-            fade_samples=seconds_to_samples(FADE_S, spec.sample_rate_hz),
-            crossfade_samples=seconds_to_samples(CROSSFADE_S, spec.sample_rate_hz),
+            backgrounds=backgrounds,
+            background_dbfs=background_dbfs,
+            events=tuple(events),
+            channel=self._draw_effects(draws, scene.channel) if scene.channel else (),
+            fade_samples=self._fade,
+            overlay=self._overlay,
         )
 
-    def _speed(self, number: float) -> float:
-        low, high = self._speed_percents
-        return (low + int(number * (high - low + 1))) / _SPEED_STEPS
+    def _draw_event(
+        self, draws: Draws, clip: Clip
+    ) -> tuple[float | None, tuple[AppliedEffect, ...], int]:
+        """SNR, effects and the length after them."""
+        scene = self._scene
+        snr = None
+        if self._overlay is None:
+            snr = round(_between(scene.snr_db, draws.uniform()), 3)
+        if not scene.effects:
+            return snr, (), clip.num_samples
+        effects = self._draw_effects(draws, scene.effects)
+        return snr, effects, effected_length(clip.num_samples, effects)
 
-    def _pool(self, clips: Sequence[Clip], weights: FloatArray) -> ClipPool:
-        lengths = [
-            scaled_length(clip.num_samples, self._speed_percents[0] / _SPEED_STEPS)
-            for clip in clips
+    def _draw_effects(self, draws: Draws, ranges: EffectRanges) -> tuple[AppliedEffect, ...]:
+        effects = []
+        for name, wanted in ranges.items():
+            if wanted.probability < 1.0 and draws.uniform() >= wanted.probability:
+                continue
+            effect = EFFECTS[name]
+            value = effect.draw(*wanted.range, draws.uniform())
+            place = draws.below(_PLACES) / _PLACES if effect.placed else 0.0
+            source = ""
+            if effect.needs_room:
+                source = self._rooms[draws.below(len(self._rooms))].clip_id
+            effects.append(AppliedEffect(name, value, place, source))
+        return tuple(effects)
+
+    def _lay_out(
+        self, draws: Draws, lengths: list[int], num_keywords: int
+    ) -> tuple[list[int], list[int]]:
+        """Track and onset of each clip."""
+        spec, lanes = self.spec, self._scene.polyphony
+        limits = {
+            "num_samples": spec.num_samples,
+            "min_gap_samples": spec.min_gap_samples,
+            "margin_samples": spec.margin_samples,
+            "sample_rate_hz": spec.sample_rate_hz,
+        }
+        if lanes == 1:
+            tail = spec.tail_samples
+            onsets = place(
+                lengths, draws=draws, tail_samples=tail, num_tailed=num_keywords, **limits
+            )
+            return [0] * len(lengths), onsets
+        tracks = assign_lanes(
+            lengths,
+            num_lanes=lanes,
+            room_samples=self._room,
+            gap_samples=spec.min_gap_samples,
+            draws=draws,
+        )
+        onsets = [0] * len(lengths)
+        for lane in range(lanes):
+            inside = [i for i, track in enumerate(tracks) if track == lane]
+            placed = place([lengths[i] for i in inside], draws=draws, **limits)
+            for i, onset in zip(inside, placed, strict=True):
+                onsets[i] = onset
+        return tracks, onsets
+
+    def _draw_backgrounds(
+        self, draws: Draws, level_dbfs: float
+    ) -> tuple[tuple[BackgroundPiece, ...], float]:
+        """Pieces of all layers, and the level that they have together."""
+        layers = self._num_backgrounds(draws.uniform())
+        each = level_dbfs - 10.0 * math.log10(layers)
+        pieces: list[BackgroundPiece] = []
+        for _ in range(layers):
+            clip = self._backgrounds[choose(self._background_choice, draws.uniform())]
+            siblings = self._siblings[_folder(clip)]
+            pieces += self._chain(draws, clip, siblings, each)
+        babble = self._scene.babble
+        if babble is not None and draws.uniform() < babble.probability:
+            talkers = self._num_talkers(draws.uniform())
+            louder = round(_between(babble.level_db, draws.uniform()), 3)
+            for _ in range(talkers):
+                clip = self._talkers[draws.below(len(self._talkers))]
+                level = level_dbfs + louder - 10.0 * math.log10(talkers)
+                pieces += self._chain(draws, clip, self._talkers, level)
+            level_dbfs += 10.0 * math.log10(1.0 + 10.0 ** (louder / 10.0))
+        return tuple(pieces), round(level_dbfs, 3)
+
+    def _chain(
+        self, draws: Draws, clip: Clip, siblings: Sequence[Clip], level_dbfs: float
+    ) -> list[BackgroundPiece]:
+        """One layer: a window of a long clip, or short ones joined end to end."""
+        n = self.spec.num_samples
+        if clip.num_samples >= n:
+            offset = draws.below(clip.num_samples - n + 1)
+            gain_db = self._background_gain(level_dbfs, clip)
+            return [BackgroundPiece(clip.clip_id, offset, 0, n, gain_db)]
+        pieces = []
+        position = fade_in = 0
+        offset = draws.below(clip.num_samples)
+        while True:
+            length = min(clip.num_samples - offset, n - position)
+            last = position + length >= n
+            following = clip if last else siblings[draws.below(len(siblings))]
+            shortest = min(length - fade_in, following.num_samples // 2)
+            fade_out = 0 if last else max(0, min(self._crossfade, shortest))
+            gain_db = self._background_gain(level_dbfs, clip)
+            pieces.append(
+                BackgroundPiece(clip.clip_id, offset, position, length, gain_db, fade_in, fade_out)
+            )
+            if last:
+                return pieces
+            position += length - fade_out
+            clip, offset, fade_in = following, 0, fade_out
+
+    def _background_gain(self, level_dbfs: float, clip: Clip) -> float:
+        return 0.0 if self._overlay is not None else round(level_dbfs - clip.level_dbfs, 3)
+
+    def _prepare_law(self) -> None:
+        """Set up counts and clips; refuse what the recipe says to refuse."""
+        scene, spec = self._scene, self.spec
+        slowest = [_least(scene.effects, name) for name in ("speed", "tempo")]
+        weights = (_label_weights(self._clips[0]), self._negative_weights(self._clips[1]))
+        pools = tuple(
+            ClipPool(
+                np.array(
+                    [
+                        scaled_length(scaled_length(c.num_samples, slowest[0]), slowest[1])
+                        for c in of
+                    ],
+                    dtype=np.int64,
+                ),
+                weight,
+            )
+            for of, weight in zip(self._clips, weights, strict=True)
+        )
+        counts = (scene.num_keywords, scene.num_negatives)
+        self.worst_case = worst_case(pools, counts)
+        limits = {
+            "num_samples": spec.num_samples,
+            "min_gap_samples": spec.min_gap_samples,
+            "margin_samples": spec.margin_samples,
+            "sample_rate_hz": spec.sample_rate_hz,
+        }
+        fits = True
+        try:
+            if scene.polyphony == 1:
+                require_feasible(
+                    self.worst_case,
+                    tail_samples=spec.tail_samples,
+                    num_tailed=len(worst_case(pools[:1], counts[:1])),
+                    **limits,
+                )
+            else:
+                require_lanes(self.worst_case, num_lanes=scene.polyphony, **limits)
+        except InfeasibleScene:
+            if scene.on_infeasible == "refuse":
+                raise
+            fits = False
+        self._room = spec.num_samples - 2 * spec.margin_samples + spec.min_gap_samples
+        room = self._room
+        if scene.polyphony > 1:
+            # The most that any order of clips can be given lanes for: see placement.py.
+            costs = [c for p in pools for c in (p.lengths + spec.min_gap_samples).tolist()]
+            longest = max((cost for cost in costs if cost <= room), default=0)
+            room = scene.polyphony * (room + 1) - (scene.polyphony - 1) * longest - 1
+            pools = tuple(_without_longer(p, self._room - spec.min_gap_samples) for p in pools)
+        self._law = CountLaw(
+            *pools,
+            num_keywords=counts[0],
+            num_negatives=counts[1],
+            room_samples=room,
+            gap_samples=spec.min_gap_samples,
+            tail_samples=max(0, spec.tail_samples - spec.margin_samples),
+            tick_samples=max(1, spec.sample_rate_hz // 1000),
+            conditional=not fits,
+        )
+        self.never_placed = tuple(
+            clip
+            for role, clips in enumerate(self._clips)
+            for clip, drawn in zip(clips, self._law.can_be_drawn(role), strict=True)
+            if counts[role].range[1] and not drawn
+        )
+
+    def _prepare_ambient(self) -> None:
+        wanted, n = self._scene.num_ambient, self.spec.num_samples
+        slowest = [_least(self._scene.effects, name) for name in ("speed", "tempo")]
+        fitting = [
+            clip
+            for clip in self._ambient
+            if scaled_length(scaled_length(clip.num_samples, slowest[0]), slowest[1]) <= n
         ]
-        return ClipPool(np.array(lengths, dtype=np.int64), weights)
+        self.never_placed += tuple(clip for clip in self._ambient if clip not in fitting)
+        self._ambient = fitting if wanted is not None and wanted.range[1] else []
+        if self._ambient and wanted is not None:
+            self._ambient_choice = _cumulated(_folder_weights(self._ambient))
+            self._num_ambient = _CountChoice(wanted)
+        if self._scene.babble is not None:
+            self._num_talkers = _CountChoice(self._scene.babble.num_talkers)
+
+    def _negative_weights(self, clips: Sequence[Clip]) -> FloatArray:
+        shares = self._scene.negative_shares
+        if shares is None or not clips:
+            return _folder_weights(clips)
+        kinds = {clip.kind for clip in clips}
+        total = sum(shares.get(kind, 0.0) for kind in kinds)  # type: ignore[call-overload]
+        if total <= 0.0:
+            raise MaterialError(
+                f"split {self._split!r} has negatives of kind {', '.join(sorted(kinds))} only",
+                expected=f"some of {', '.join(shares)}, as scene.negative_shares says",
+            )
+        weights = np.zeros(len(clips))
+        for kind in sorted(kinds):
+            of = [i for i, clip in enumerate(clips) if clip.kind == kind]
+            share = shares.get(kind, 0.0) / total  # type: ignore[call-overload]
+            weights[of] = share * _folder_weights([clips[i] for i in of])
+        return weights
 
     def _require_material(self) -> None:
-        scene = self._recipe.scene
-        needs = (
-            ("keyword", self._keywords, scene.num_keywords.range[1]),
-            ("negative", self._negatives, scene.num_negatives.range[1]),
-            ("background", self._backgrounds, 1),
-        )
-        for role, clips, most in needs:
-            if most and not clips:
-                raise MaterialError(
-                    f"split {self._split!r} has no {role} clip",
-                    expected=f"at least one, because scenes draw up to {most}",
-                    fix=f"add {role} recordings by more speakers or sources, change the shares "
-                    f"under splits, or set scene.num_{role}s to [0, 0]"
-                    if role != "background"
-                    else "add background recordings or change the shares under splits",
-                )
+        scene = self._scene
+        needs = [
+            ("keyword", "keyword", self._clips[0], scene.num_keywords.range[1]),
+            ("negative", "negative", self._clips[1], scene.num_negatives.range[1]),
+            ("background", "background", self._backgrounds, 1),
+            (
+                "room",
+                "effects.room",
+                self._rooms,
+                int("room" in {**scene.effects, **scene.channel}),
+            ),
+            ("speech negative", "babble", self._talkers, int(scene.babble is not None)),
+        ]
+        if scene.num_ambient is not None:
+            needs.append(("ambient negative", "ambient", self._ambient, scene.num_ambient.range[1]))
+        for name, key, clips, most in needs:
+            if not most or clips:
+                continue
+            instead = f"or set scene.num_{key}{'' if key == 'ambient' else 's'} to [0, 0]"
+            raise MaterialError(
+                f"split {self._split!r} has no {name} clip",
+                expected=f"at least one, because scenes draw up to {most}",
+                fix=f"add {name} recordings by more speakers or sources, change the shares under "
+                f"splits, {instead}"
+                if key in ("keyword", "negative", "ambient")
+                else f"add {name} recordings or change the shares under splits",
+            )
 
-    def _refuse(self) -> None:
-        require_feasible(
-            self.worst_case,
-            num_samples=self.spec.num_samples,
-            min_gap_samples=self.spec.min_gap_samples,
-            margin_samples=self.spec.margin_samples,
-            sample_rate_hz=self.spec.sample_rate_hz,
-        )
+
+class _CountChoice:
+    """From a uniform number to a count."""
+
+    def __init__(self, counts: CountRange) -> None:
+        law = counts.probabilities()
+        self._values, self._cumulative = list(law), _cumulated(np.array(list(law.values())))
+
+    def __call__(self, number: float) -> int:
+        return self._values[choose(self._cumulative, number)]
 
 
-def _percents(speed: tuple[float, float] | None) -> tuple[int, int]:
-    """The speeds that may be drawn, in whole percent, inclusive."""
-    if speed is None:
-        return _SPEED_STEPS, _SPEED_STEPS
-    return round(speed[0] * _SPEED_STEPS), round(speed[1] * _SPEED_STEPS)
+def _by_onset(event: PlacedEvent) -> int:
+    return event.onset_samples
 
 
 def _between(bounds: tuple[float, float], number: float) -> float:
     return bounds[0] + number * (bounds[1] - bounds[0])
 
 
-def _headroom_db(peak: float) -> float:
-    """Largest gain ≤ 0 dB, in steps of 0.001 dB, that keeps `peak` below full scale."""
-    if peak <= _PEAK_LIMIT:
-        return 0.0
-    return math.floor(1000.0 * gain_to_db(_PEAK_LIMIT / peak)) / 1000.0
+def _least(ranges: EffectRanges, name: str) -> float:
+    """The slowest that an effect may make a clip; 1 where it may be left out."""
+    if name not in ranges:
+        return 1.0
+    low = ranges[name].range[0]
+    return low if ranges[name].probability == 1.0 else min(1.0, low)
+
+
+def _without_longer(pool: ClipPool, most: int) -> ClipPool:
+    weights = np.where(pool.lengths <= most, pool.weights, 0.0)
+    total = float(weights.sum())
+    return ClipPool(pool.lengths, weights / total if total else weights)
+
+
+def _cumulated(weights: FloatArray) -> list[float]:
+    values: list[float] = np.cumsum(weights).tolist()
+    return values
+
+
+def _folder(clip: Clip) -> str:
+    return clip.clip_id.rsplit("/", 1)[0]
+
+
+def _by_folder(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
+    folders: dict[str, list[Clip]] = {}
+    for clip in clips:
+        folders.setdefault(_folder(clip), []).append(clip)
+    return folders
 
 
 def _label_weights(clips: Sequence[Clip]) -> FloatArray:

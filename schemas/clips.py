@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from schemas.errors import MaterialError
 
-Role = Literal["keyword", "negative", "background"]
-ROLES: tuple[Role, ...] = ("keyword", "negative", "background")
+Role = Literal["keyword", "negative", "background", "room"]
+ROLES: tuple[Role, ...] = ("keyword", "negative", "background", "room")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Clip:
     Attributes:
         clip_id: unique, printable and stable: `role/folder/relative path`.
         role: which list of the recipe it came from.
-        kind: `keyword`, `near_miss`, `speech`, `hard`, `ambient` or `background`.
+        kind: `keyword`, `near_miss`, `speech`, `hard`, `ambient`, `background` or `room`.
         label: the class stored with its events.
         group: speaker or source; one group never reaches two splits.
         licence: as the recipe gives it, or None.

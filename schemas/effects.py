@@ -39,10 +39,8 @@ class EffectParameter:
     def draw(self, low: float, high: float, number: float) -> float:
         """Return the value in [low, high] that `number` in [0, 1) picks, a multiple of `step`."""
         if self.scale == "log":
-            value = low * math.exp(number * math.log(high / low))
-        else:
-            value = low + number * (high - low)
-        return self.at_step(value)
+            return self.at_step(low * math.exp(number * math.log(high / low)))
+        return round(low + int(number * (round((high - low) / self.step) + 1)) * self.step, 6)
 
     def at_step(self, value: float) -> float:
         """Return the multiple of `step` nearest to `value`, as a decimal number reads."""

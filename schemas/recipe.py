@@ -10,14 +10,19 @@ the examples that it has. How many examples there are and where they lie is not 
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.canonical import digest
+from schemas.effects import EFFECTS
 from schemas.units import parse_bytes, seconds_to_samples
 
 SPLITS = ("train", "validation", "test")
+
+PLAN_VERSION = 2
+"""Of plans and of what renders them: raised whenever the same recipe makes other bytes."""
 
 NegativeKind = Literal["near_miss", "speech", "hard", "ambient"]
 Split = Literal["train", "validation", "test"]
@@ -73,12 +78,18 @@ class BackgroundMaterial(_Material):
     """Ambient recordings that lie under a whole scene."""
 
 
+class RoomMaterial(_Material):
+    """Impulse responses of rooms, for the effect `room`."""
+
+
 class Material(_Section):
     """The recordings that scenes are made from."""
 
     keyword: tuple[KeywordMaterial, ...] = Field(min_length=1)
     negative: tuple[NegativeMaterial, ...] = ()
     background: tuple[BackgroundMaterial, ...] = Field(min_length=1)
+    room: tuple[RoomMaterial, ...] = ()
+    trim: bool = Field(True, description="cut takes to where the sound is; False: as recorded")
 
 
 class Fractions(_Section):
@@ -139,23 +150,61 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-class Effects(_Section):
-    """What happens to each clip; every effect is off unless asked for."""
+class EffectRange(_Section):
+    """How an effect is drawn: for which share of clips (or scenes), and between which values.
 
-    speed: tuple[float, float] | None = Field(
-        None, description="playback speed, as on a tape: 1.1 is 10 % faster and higher"
-    )
+    In YAML either `[0.9, 1.1]` or `{range: [0.9, 1.1], probability: 0.5}`.
+    """
 
-    @field_validator("speed")
+    range: tuple[float, float]
+    probability: float = Field(1.0, gt=0, le=1)
+
+    @model_validator(mode="before")
     @classmethod
-    def _speed_in_bounds(cls, speed: tuple[float, float] | None) -> tuple[float, float] | None:
-        if speed is not None:
-            _ordered(speed)
-            if speed[0] < 0.5 or speed[1] > 2.0:
-                raise ValueError(f"speed must lie within [0.5, 2], got {list(speed)}")
-            if any(abs(100 * value - round(100 * value)) > 1e-6 for value in speed):
-                raise ValueError(f"speeds are multiples of 0.01, got {list(speed)}")
-        return speed
+    def _from_list(cls, value: Any) -> Any:
+        return {"range": value} if isinstance(value, list | tuple) else value
+
+    _order = field_validator("range")(_ordered)
+
+
+EffectRanges = dict[str, EffectRange]
+
+
+def _known_effects(ranges: EffectRanges) -> EffectRanges:
+    """Check names and bounds against schemas/effects.py; put them in the order of application."""
+    for name, wanted in ranges.items():
+        if name not in EFFECTS:
+            near = difflib.get_close_matches(name, EFFECTS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(EFFECTS)}"
+            raise ValueError(f"{name!r} is not an effect ({hint})")
+        effect = EFFECTS[name]
+        if not effect.low <= wanted.range[0] <= wanted.range[1] <= effect.high:
+            raise ValueError(
+                f"{name} must lie within [{effect.low:g}, {effect.high:g}] {effect.unit}, got "
+                f"{list(wanted.range)}"
+            )
+        if any(abs(effect.at_step(value) - value) > 1e-9 for value in wanted.range):
+            raise ValueError(
+                f"{name}: values are multiples of {effect.step:g}, got {list(wanted.range)}"
+            )
+    return {name: ranges[name] for name in EFFECTS if name in ranges}
+
+
+class Overlay(_Section):
+    """The classic exercise's levels: clips as recorded over a turned-down background."""
+
+    background_gain_db: float = Field(-20.0, ge=-100, le=0)
+    final_dbfs: float = Field(-20.0, ge=-100, le=0)
+
+
+class Babble(_Section):
+    """Other speech, much of it at once, as a background."""
+
+    num_talkers: CountRange = CountRange(range=(4, 8))
+    level_db: tuple[float, float] = Field((-6.0, 0.0), description="against the background")
+    probability: float = Field(0.2, gt=0, le=1)
+
+    _order = field_validator("level_db")(_ordered)
 
 
 class Scene(_Section):
@@ -164,14 +213,29 @@ class Scene(_Section):
     duration_s: float = Field(10.0, gt=0, le=3600)
     num_keywords: CountRange = CountRange(range=(0, 3))
     num_negatives: CountRange = CountRange(range=(0, 4))
+    num_ambient: CountRange | None = Field(
+        None, description="negatives of kind ambient, over all else; None: as other negatives"
+    )
+    num_backgrounds: CountRange = CountRange(range=(1, 1))
+    negative_shares: dict[NegativeKind, Annotated[float, Field(ge=0)]] | None = Field(
+        None, description="share of each kind among negatives; None: by the size of folders"
+    )
+    polyphony: int = Field(1, ge=1, le=16, description="how many clips may sound at once")
     min_gap_s: float = Field(0.1, ge=0, le=3600)
     margin_s: float = Field(0.0, ge=0, le=1800)
+    keyword_tail_s: float = Field(
+        0.0, ge=0, le=1800, description="scene that a keyword needs after its end"
+    )
     on_infeasible: Literal["refuse", "condition"] = "refuse"
     snr_db: tuple[float, float] = (0.0, 20.0)
     level_dbfs: tuple[float, float] = (-35.0, -12.0)
-    effects: Effects = Effects()
+    babble: Babble | None = None
+    overlay: Overlay | None = Field(None, description="instead of snr_db and level_dbfs")
+    effects: EffectRanges = Field({}, description="on each clip")
+    channel: EffectRanges = Field({}, description="on the whole scene")
 
     _ranges = field_validator("snr_db", "level_dbfs")(_ordered)
+    _effects = field_validator("effects", "channel")(_known_effects)
 
     @field_validator("level_dbfs")
     @classmethod
@@ -188,6 +252,17 @@ class Scene(_Section):
         if snr_db[0] < -60 or snr_db[1] > 100:
             raise ValueError(f"an SNR must lie within [-60, 100] dB, got {list(snr_db)}")
         return snr_db
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scene:
+        if not 1 <= self.num_backgrounds.range[0] <= self.num_backgrounds.range[1] <= 8:
+            raise ValueError(f"num_backgrounds: 1 to 8, got {list(self.num_backgrounds.range)}")
+        if self.polyphony > 1 and self.keyword_tail_s > self.margin_s:
+            raise ValueError("keyword_tail_s above margin_s needs polyphony 1; raise margin_s")
+        longer = [name for name in self.channel if EFFECTS[name].changes_length]
+        if longer:
+            raise ValueError(f"channel: {longer[0]} would change the length of the scene")
+        return self
 
 
 class NumExamples(_Section):
@@ -314,6 +389,8 @@ class Recipe(_Section):
                 f"{pairs[self.model.family]}, not {self.features.family}"
             )
         self._check_frames()
+        if not self.material.room and "room" in {**self.scene.effects, **self.scene.channel}:
+            raise ValueError("the effect room needs impulse responses: name them in material.room")
         if isinstance(self.features, LogMel):
             nyquist = self.sample_rate_hz / 2
             if not self.features.low_hz < self.features.high_hz <= nyquist:
@@ -356,5 +433,6 @@ class Recipe(_Section):
             "splits": self.splits.model_dump(mode="json"),
             "scene": self.scene.model_dump(mode="json"),
             "encoding": self.dataset.encoding,
+            "plan_version": PLAN_VERSION,
             "bank": bank_digest,
         }

@@ -6,14 +6,13 @@ samples; an event covers the half-open range [onset, onset + num_samples).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from schemas.canonical import canonical_json
-from schemas.recipe import SPLITS, Recipe
+from schemas.effects import AppliedEffect
+from schemas.recipe import PLAN_VERSION, SPLITS, Recipe
 from schemas.units import seconds_to_samples
-
-PLAN_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +23,7 @@ class SceneSpec:
     num_samples: int
     min_gap_samples: int
     margin_samples: int
+    tail_samples: int
 
     @classmethod
     def of(cls, recipe: Recipe) -> SceneSpec:
@@ -34,35 +34,72 @@ class SceneSpec:
             num_samples=seconds_to_samples(recipe.scene.duration_s, rate),
             min_gap_samples=seconds_to_samples(recipe.scene.min_gap_s, rate),
             margin_samples=seconds_to_samples(recipe.scene.margin_s, rate),
+            tail_samples=seconds_to_samples(recipe.scene.keyword_tail_s, rate),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class BackgroundWindow:
-    """A background that starts `offset_samples` into its clip, wrapping round at its end."""
+class BackgroundPiece:
+    """A stretch of a clip that lies under [onset, onset + num_samples) of a scene.
+
+    Attributes:
+        source: clip id.
+        offset_samples: where in the clip it begins.
+        onset_samples, num_samples: where in the scene it lies.
+        gain_db: on the clip as it is in the bank.
+        fade_in_samples, fade_out_samples: √-shaped ramps, where pieces join with equal power.
+    """
 
     source: str
     offset_samples: int
+    onset_samples: int
+    num_samples: int
     gain_db: float
+    fade_in_samples: int = 0
+    fade_out_samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedEvent:
-    """One clip in a scene. `num_samples` is its length after `speed`."""
+    """One clip in a scene.
+
+    Attributes:
+        source: clip id.
+        label, kind: as stored with the event.
+        onset_samples, num_samples: where it lies; its length is that after its effects.
+        snr_db: level asked for, active level over the background under it; None for a fixed gain.
+        gain_db: on the clip as it is in the bank, where `snr_db` is None.
+        effects: in the order in which they are applied.
+        track: events of one track never overlap.
+    """
 
     source: str
     label: str
     kind: str
     onset_samples: int
     num_samples: int
-    gain_db: float
-    snr_db: float
-    speed: float = 1.0
+    snr_db: float | None
+    gain_db: float = 0.0
+    effects: tuple[AppliedEffect, ...] = ()
+    track: int = 0
 
     @property
     def offset_samples(self) -> int:
         """First sample after the event."""
         return self.onset_samples + self.num_samples
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """Levels of the classic exercise: clips as recorded over a turned-down background.
+
+    Attributes:
+        background_gain_db: on the background.
+        final_dbfs: RMS of the finished scene.
+    """
+
+    background_gain_db: float
+    final_dbfs: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +109,42 @@ class ScenePlan:
     Attributes:
         split, index: the address.
         sample_rate_hz, num_samples: of the scene.
-        backgrounds: what lies under the whole scene.
-        events: sorted by onset, disjoint.
-        headroom_db: gain ≤ 0 on the finished mix, so that nothing clips.
+        backgrounds: what lies under the scene; each layer is a chain of joined pieces.
+        background_dbfs: active level that the backgrounds together are meant to have.
+        events: sorted by onset; disjoint within a track.
+        channel: effects on the whole scene.
         fade_samples: ramp at both ends of each event.
-        crossfade_samples: overlap where a background shorter than the scene wraps round.
+        overlay: mix by the classic exercise's rules instead.
     """
 
     split: str
     index: int
     sample_rate_hz: int
     num_samples: int
-    backgrounds: tuple[BackgroundWindow, ...]
+    backgrounds: tuple[BackgroundPiece, ...]
+    background_dbfs: float
     events: tuple[PlacedEvent, ...]
-    headroom_db: float = 0.0
+    channel: tuple[AppliedEffect, ...] = ()
     fade_samples: int = 0
-    crossfade_samples: int = 0
+    overlay: Overlay | None = None
 
     def __post_init__(self) -> None:
-        edge = 0
+        edges: dict[int, int] = {}
+        onset = 0
         for event in self.events:
-            if event.onset_samples < edge or event.num_samples < 1:
+            if (
+                event.onset_samples < onset
+                or event.onset_samples < edges.get(event.track, 0)
+                or event.num_samples < 1
+                or event.offset_samples > self.num_samples
+            ):
                 raise ValueError(
-                    f"events must be sorted and disjoint; {event.source!r} starts at "
-                    f"{event.onset_samples}, the one before ends at {edge}"
+                    "events must be sorted, disjoint within a track and inside the scene; "
+                    f"{event.source!r} covers [{event.onset_samples}, {event.offset_samples}) of "
+                    f"track {event.track}, the scene has {self.num_samples}"
                 )
-            edge = event.offset_samples
-        if edge > self.num_samples:
-            raise ValueError(f"an event ends at {edge}, after the scene ({self.num_samples})")
+            onset = event.onset_samples
+            edges[event.track] = event.offset_samples
 
     @property
     def example_id(self) -> str:
@@ -108,35 +153,44 @@ class ScenePlan:
 
     def to_json(self) -> bytes:
         """Return the canonical JSON of the plan."""
-        return canonical_json(
-            {
-                "version": PLAN_VERSION,
-                "split": self.split,
-                "index": self.index,
-                "sample_rate_hz": self.sample_rate_hz,
-                "num_samples": self.num_samples,
-                "headroom_db": self.headroom_db,
-                "fade_samples": self.fade_samples,
-                "crossfade_samples": self.crossfade_samples,
-                "backgrounds": [
-                    {"source": b.source, "offset_samples": b.offset_samples, "gain_db": b.gain_db}
-                    for b in self.backgrounds
-                ],
-                "events": [
-                    {
-                        "source": e.source,
-                        "label": e.label,
-                        "kind": e.kind,
-                        "onset_samples": e.onset_samples,
-                        "num_samples": e.num_samples,
-                        "gain_db": e.gain_db,
-                        "snr_db": e.snr_db,
-                        "speed": e.speed,
-                    }
-                    for e in self.events
-                ],
-            }
-        )
+        value: dict[str, Any] = {
+            "version": PLAN_VERSION,
+            "split": self.split,
+            "index": self.index,
+            "sample_rate_hz": self.sample_rate_hz,
+            "num_samples": self.num_samples,
+            "fade_samples": self.fade_samples,
+            "background_dbfs": self.background_dbfs,
+            "backgrounds": [
+                {
+                    "source": piece.source,
+                    "offset_samples": piece.offset_samples,
+                    "onset_samples": piece.onset_samples,
+                    "num_samples": piece.num_samples,
+                    "gain_db": piece.gain_db,
+                    "fade_in_samples": piece.fade_in_samples,
+                    "fade_out_samples": piece.fade_out_samples,
+                }
+                for piece in self.backgrounds
+            ],
+            "events": [
+                {
+                    "source": e.source,
+                    "label": e.label,
+                    "kind": e.kind,
+                    "onset_samples": e.onset_samples,
+                    "num_samples": e.num_samples,
+                    "snr_db": e.snr_db,
+                    "gain_db": e.gain_db,
+                    "effects": [effect.to_json() for effect in e.effects],
+                    "track": e.track,
+                }
+                for e in self.events
+            ],
+            "channel": [effect.to_json() for effect in self.channel],
+            "overlay": asdict(self.overlay) if self.overlay else None,
+        }
+        return canonical_json(value)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ScenePlan:
@@ -154,12 +208,20 @@ class ScenePlan:
             index=value["index"],
             sample_rate_hz=value["sample_rate_hz"],
             num_samples=value["num_samples"],
-            headroom_db=value["headroom_db"],
+            backgrounds=tuple(BackgroundPiece(**piece) for piece in value["backgrounds"]),
+            background_dbfs=value["background_dbfs"],
+            events=tuple(
+                PlacedEvent(**(event | {"effects": _effects(event["effects"])}))
+                for event in value["events"]
+            ),
+            channel=_effects(value["channel"]),
             fade_samples=value["fade_samples"],
-            crossfade_samples=value["crossfade_samples"],
-            backgrounds=tuple(BackgroundWindow(**b) for b in value["backgrounds"]),
-            events=tuple(PlacedEvent(**e) for e in value["events"]),
+            overlay=Overlay(**value["overlay"]) if value["overlay"] else None,
         )
+
+
+def _effects(rows: list[list[object]]) -> tuple[AppliedEffect, ...]:
+    return tuple(AppliedEffect.from_json(row) for row in rows)
 
 
 def example_id(split: str, index: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.randomness import Draws, Purpose, Streams
 from schemas.clips import Clip
 from schemas.recipe import Recipe
 from schemas.units import FULL_SCALE
@@ -31,6 +32,11 @@ def clip(name: str, num_samples: int, **fields: Any) -> Clip:
         "content_sha256": "",
     }
     return Clip(**(values | fields))
+
+
+def draws(seed: int) -> Draws:
+    """Return random numbers to draw from."""
+    return Streams(seed, Purpose.SCENE, "train").at(0)
 
 
 class MemoryBank:

@@ -42,9 +42,9 @@ def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
         sizes = []
         for index in range(min(_NUM_SAMPLED, wanted)):
             plan = planner.plan(index)
-            audio = render_scene(plan, bank)
+            scene = render_scene(plan, bank)
             encoding = recipe.dataset.encoding
-            sizes.append(len(encode_example(plan, audio, encoding=encoding, recipe_digest="")))
+            sizes.append(len(encode_example(plan, scene, encoding=encoding, recipe_digest="")))
         each_s = (time.perf_counter() - began_s) / len(sizes)
         seconds += each_s * wanted
         total_bytes += float(np.mean(sizes)) * wanted

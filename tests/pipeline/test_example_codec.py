@@ -28,24 +28,25 @@ SCENE = {"duration_s": 6.0, "num_keywords": [0, 2], "num_negatives": [0, 2]}
 
 def _encoded(index: int = 0, encoding: str = "pcm16") -> tuple:
     plan = ScenePlanner(recipe(scene=SCENE), CLIPS, "train").plan(index)
-    audio = render_scene(plan, MemoryBank(CLIPS))
-    data = encode_example(plan, audio, encoding=encoding, recipe_digest="ab" * 32)
-    return plan, audio, data
+    scene = render_scene(plan, MemoryBank(CLIPS))
+    data = encode_example(plan, scene, encoding=encoding, recipe_digest="ab" * 32)
+    return plan, scene, data
 
 
 @pytest.mark.parametrize("encoding", ["pcm16", "flac"])
 def test_round_trip(encoding: str) -> None:
     for index in range(6):
-        plan, audio, data = _encoded(index, encoding)
+        plan, scene, data = _encoded(index, encoding)
         example = decode_example(data)
-        np.testing.assert_array_equal(example.audio, audio)
+        np.testing.assert_array_equal(example.audio, scene.audio)
         assert example.plan == plan.to_json()
         assert example.example_id == f"train/{index:09d}"
         assert [event.source for event in example.events] == [e.source for e in plan.events]
-        for stored, planned in zip(example.events, plan.events, strict=True):
+        for i, (stored, planned) in enumerate(zip(example.events, plan.events, strict=True)):
             assert stored.onset_samples == planned.onset_samples
             assert stored.offset_samples == planned.offset_samples
-            assert stored.gain_db == pytest.approx(planned.gain_db + plan.headroom_db, abs=1e-4)
+            assert stored.gain_db == pytest.approx(scene.gains_db[i], abs=1e-4)
+            assert stored.snr_db == pytest.approx(scene.snrs_db[i], abs=1e-4)
         assert data == _encoded(index, encoding)[2], "the same scene must give the same bytes"
 
 
@@ -53,7 +54,7 @@ def test_tensorflow_reads_what_we_write(tmp_path) -> None:
     import tensorflow as tf
 
     path = tmp_path / "x.tfrecord"
-    plan, audio, data = _encoded(1)
+    plan, scene, data = _encoded(1)
     with path.open("wb") as file:
         writer = RecordWriter(file)
         writer.write(data)
@@ -66,7 +67,7 @@ def test_tensorflow_reads_what_we_write(tmp_path) -> None:
     onsets = list(feature[names.EVENTS_ONSET_SAMPLES].int64_list.value)
     assert onsets == [event.onset_samples for event in plan.events]
     pcm = feature[names.AUDIO_ENCODED].bytes_list.value[0]
-    np.testing.assert_array_equal(np.frombuffer(pcm, "<i2"), audio)
+    np.testing.assert_array_equal(np.frombuffer(pcm, "<i2"), scene.audio)
 
 
 def test_we_read_what_tensorflow_writes(tmp_path) -> None:

@@ -12,6 +12,7 @@ from scipy import stats
 from pipeline.feasibility import ClipPool, CountLaw, choose, worst_case
 from schemas.errors import MaterialError
 from schemas.recipe import CountRange
+from tests.fakes import draws
 
 KEYWORDS = ClipPool(np.array([300, 500]), np.array([0.25, 0.75]))
 NEGATIVES = ClipPool(np.array([200, 900, 400]), np.array([0.5, 0.2, 0.3]))
@@ -21,23 +22,27 @@ COUNTS = {
 }
 
 
-def _enumerated(room: int, gap: int) -> dict[tuple, float]:
+def _enumerated(room: int, gap: int, tail: int = 0) -> dict[tuple, float]:
     law: dict[tuple, float] = {}
     kw, neg = (c.probabilities() for c in COUNTS.values())
     for i, j in itertools.product(kw, neg):
         for a in itertools.product(range(2), repeat=i):
             for b in itertools.product(range(3), repeat=j):
                 cost = sum(KEYWORDS.lengths[list(a)]) + sum(NEGATIVES.lengths[list(b)])
-                if cost + gap * (i + j) <= room:
+                keywords = sum(KEYWORDS.lengths[list(a)]) + gap * i
+                if cost + gap * (i + j) <= room and (i == 0 or keywords + tail <= room):
                     p = kw[i] * neg[j]
                     p *= np.prod(KEYWORDS.weights[list(a)]) * np.prod(NEGATIVES.weights[list(b)])
                     law[a, b] = p
     return law
 
 
-@pytest.mark.parametrize(("room", "gap"), [(1000, 0), (1500, 100), (2300, 50), (950, 10)])
-def test_condition_draws_from_the_conditional_law(room: int, gap: int) -> None:
-    law = _enumerated(room, gap)
+@pytest.mark.parametrize(
+    ("room", "gap", "tail"),
+    [(1000, 0, 0), (1500, 100, 0), (2300, 50, 0), (950, 10, 0), (1500, 10, 700), (900, 0, 400)],
+)
+def test_condition_draws_from_the_conditional_law(room: int, gap: int, tail: int) -> None:
+    law = _enumerated(room, gap, tail)
     total = sum(law.values())
     drawer = CountLaw(
         KEYWORDS,
@@ -45,15 +50,16 @@ def test_condition_draws_from_the_conditional_law(room: int, gap: int) -> None:
         **COUNTS,
         room_samples=room,
         gap_samples=gap,
+        tail_samples=tail,
         tick_samples=1,
         conditional=True,
     )
     assert drawer.fit_probability == pytest.approx(total, abs=1e-12)
-    rng = np.random.default_rng(11)
+    numbers = draws(11)
     n = 20_000
     seen = Counter()
     for _ in range(n):
-        drawn = drawer.draw(rng)
+        drawn = drawer.draw(numbers)
         seen[drawn.keywords, drawn.negatives] += 1
     assert set(seen) <= set(law), "something that doesn't fit was drawn"
     keys = sorted(law)
@@ -77,9 +83,9 @@ def test_coarse_ticks_are_cautious_never_wrong() -> None:
         tick_samples=16,
         conditional=True,
     )
-    rng = np.random.default_rng(0)
+    numbers = draws(0)
     for _ in range(3_000):
-        drawn = drawer.draw(rng)
+        drawn = drawer.draw(numbers)
         assert (drawn.keywords, drawn.negatives) in law
 
 
@@ -93,10 +99,10 @@ def test_counts_follow_their_weights_when_everything_fits() -> None:
         tick_samples=16,
         conditional=False,
     )
-    rng = np.random.default_rng(2)
-    draws = [drawer.draw(rng) for _ in range(12_000)]
-    keywords = Counter(len(drawn.keywords) for drawn in draws)
-    negatives = Counter(len(drawn.negatives) for drawn in draws)
+    numbers = draws(2)
+    drawn_scenes = [drawer.draw(numbers) for _ in range(12_000)]
+    keywords = Counter(len(drawn.keywords) for drawn in drawn_scenes)
+    negatives = Counter(len(drawn.negatives) for drawn in drawn_scenes)
     assert stats.chisquare([keywords[i] for i in range(3)], [4000] * 3).pvalue > 0.001
     assert stats.chisquare([negatives[i] for i in range(3)], [3000, 6000, 3000]).pvalue > 0.001
     assert drawer.fit_probability == 1.0

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.scene_planner import ScenePlanner
 from pipeline.scene_renderer import render_scene
+from schemas.effects import AppliedEffect
 from schemas.errors import DatasetError
-from schemas.scene import BackgroundWindow, PlacedEvent, ScenePlan
+from schemas.scene import BackgroundPiece, PlacedEvent, ScenePlan
 from tests.fakes import MemoryBank, clip, recipe
 
 CLIPS = [
@@ -35,12 +36,14 @@ class FixedBank(MemoryBank):
 
 
 def _plan(events=(), *, n=1000, background="b", offset=0, gain_db=0.0, **fields) -> ScenePlan:
+    piece = BackgroundPiece(f"keyword/folder/{background}", offset, 0, n, gain_db)
     return ScenePlan(
         split="train",
         index=0,
         sample_rate_hz=16000,
         num_samples=n,
-        backgrounds=(BackgroundWindow(f"keyword/folder/{background}", offset, gain_db),),
+        backgrounds=fields.pop("backgrounds", (piece,)),
+        background_dbfs=fields.pop("background_dbfs", -40.0),
         events=tuple(events),
         **fields,
     )
@@ -48,34 +51,36 @@ def _plan(events=(), *, n=1000, background="b", offset=0, gain_db=0.0, **fields)
 
 def _event(name: str, onset: int, length: int, gain_db: float = 0.0, **fields) -> PlacedEvent:
     source = f"keyword/folder/{name}"
-    return PlacedEvent(source, "kw", "keyword", onset, length, gain_db, 0.0, **fields)
+    snr_db = fields.pop("snr_db", None)
+    return PlacedEvent(source, "kw", "keyword", onset, length, snr_db, gain_db, **fields)
 
 
 def test_integer_positions_and_gains_by_hand() -> None:
     bank = FixedBank(b=np.full(1000, 10), a=np.full(100, 1000), c=np.full(50, -200))
     plan = _plan([_event("a", 0, 100, -20.0), _event("c", 950, 50, 6.0)])
-    audio = render_scene(plan, bank)
+    scene = render_scene(plan, bank)
     expected = np.full(1000, 10)
     expected[:100] += 100
     expected[950:] += round(-200 * 10**0.3)
-    np.testing.assert_array_equal(audio, expected)
-    assert audio.dtype == np.int16
+    np.testing.assert_array_equal(scene.audio, expected)
+    assert scene.audio.dtype == np.int16
+    assert scene.gains_db == (-20.0, 6.0)
+    assert scene.snrs_db == pytest.approx((20.0, 20 * np.log10(200 / 10) + 6), abs=0.001)
 
 
-def test_headroom_scales_the_whole_mix() -> None:
+def test_headroom_is_what_is_needed_and_is_reported() -> None:
     bank = FixedBank(b=np.full(10, 1000), a=np.full(10, 30_000))
-    plan = _plan([_event("a", 0, 10)], n=10, headroom_db=-6.0)
-    np.testing.assert_array_equal(render_scene(plan, bank), round(31_000 * 10**-0.3))
-
-
-def test_without_headroom_saturates_instead_of_wrapping() -> None:
-    bank = FixedBank(b=np.full(4, 30_000), a=np.full(4, 30_000))
-    np.testing.assert_array_equal(render_scene(_plan([_event("a", 0, 4)], n=4), bank), 32767)
+    scene = render_scene(_plan([_event("a", 0, 10, 6.0)], n=10), bank)
+    wanted = 20 * np.log10(32767 / (1000 + 30_000 * 10**0.3))
+    assert scene.headroom_db == pytest.approx(wanted, abs=0.0011)
+    assert scene.audio.max() in (32764, 32765, 32766, 32767)
+    assert scene.gains_db[0] == pytest.approx(6.0 + scene.headroom_db, abs=0.001)
+    assert render_scene(_plan([_event("a", 0, 10)], n=10), bank).headroom_db == 0.0
 
 
 def test_fades_are_linear_and_symmetric() -> None:
     bank = FixedBank(b=np.zeros(20), a=np.full(8, 1000))
-    audio = render_scene(_plan([_event("a", 2, 8)], n=20, fade_samples=4), bank)
+    audio = render_scene(_plan([_event("a", 2, 8)], n=20, fade_samples=4), bank).audio
     np.testing.assert_array_equal(audio[2:6], [125, 375, 625, 875])
     np.testing.assert_array_equal(audio[6:10], [875, 625, 375, 125])
     assert not audio[:2].any() and not audio[10:].any()
@@ -83,33 +88,85 @@ def test_fades_are_linear_and_symmetric() -> None:
 
 def test_a_long_background_is_a_plain_window() -> None:
     ramp = np.arange(5000)
-    audio = render_scene(_plan(n=1000, offset=3210), FixedBank(b=ramp))
+    audio = render_scene(_plan(n=1000, offset=3210), FixedBank(b=ramp)).audio
     np.testing.assert_array_equal(audio, ramp[3210:4210])
 
 
-def test_a_short_background_wraps_with_equal_power() -> None:
+def test_pieces_join_with_equal_power() -> None:
     rng = np.random.default_rng(0)
-    noise = np.rint(rng.standard_normal(4000) * 3000)
-    plan = _plan(n=40_000, offset=123, crossfade_samples=800)
-    audio = render_scene(plan, FixedBank(b=noise)).astype(float)
-    period = 4000 - 800
-    np.testing.assert_array_equal(audio[:period], audio[period : 2 * period])
-    seam = audio[period - 123 : period - 123 + 800]
-    assert np.sqrt(np.mean(seam**2)) == pytest.approx(3000, rel=0.15)
+    noise = {name: np.rint(rng.standard_normal(40_000) * 3000) for name in ("a", "b")}
+    pieces = (
+        BackgroundPiece("keyword/folder/a", 5, 0, 30_000, 0.0, 0, 20_000),
+        BackgroundPiece("keyword/folder/b", 0, 10_000, 40_000, 0.0, 20_000, 0),
+    )
+    audio = render_scene(_plan(n=50_000, backgrounds=pieces), FixedBank(**noise)).audio
+    blocks = audio.astype(float).reshape(-1, 2000)
+    assert np.sqrt(np.mean(blocks**2, axis=1)) == pytest.approx(3000, rel=0.08)
 
 
 def test_another_bank_is_refused() -> None:
     bank = FixedBank(b=np.zeros(1000), a=np.zeros(99))
     with pytest.raises(DatasetError, match="the 100 samples of the plan"):
         render_scene(_plan([_event("a", 0, 100)]), bank)
+    with pytest.raises(DatasetError, match="at least 1001"):
+        render_scene(_plan(n=1001), bank)
 
 
 def test_each_clip_is_read_once_and_never_written_to() -> None:
     bank = MemoryBank(CLIPS)
-    planner = ScenePlanner(recipe(), CLIPS, "train")
-    plan = planner.plan(3)
+    plan = ScenePlanner(recipe(), CLIPS, "train").plan(3)
     render_scene(plan, bank)
-    assert bank.num_reads == 1 + len(plan.events)
+    assert bank.num_reads == len(plan.backgrounds) + len(plan.events)
+
+
+def test_snr_asked_is_snr_measured_over_a_thousand_scenes() -> None:
+    """From the audio itself: with and without its events, as one who hasn't the plan would."""
+    bank = MemoryBank(CLIPS)
+    effects = {"speed": [0.9, 1.1], "low_pass_hz": [1500, 6000], "soft_clip_db": [0, 12]}
+    scene = {"effects": effects, "snr_db": [-5, 20], "level_dbfs": [-45, -30]}
+    planner = ScenePlanner(recipe(scene=scene), CLIPS, "train")
+    errors, asked = [], 0
+    for index in range(1000):
+        plan = planner.plan(index)
+        full, empty = (render_scene(p, bank) for p in (plan, replace(plan, events=())))
+        assert full.headroom_db == 0.0
+        under = empty.audio.astype(float)
+        above = full.audio.astype(float) - under
+        for event, told in zip(plan.events, full.snrs_db, strict=True):
+            span = slice(event.onset_samples, event.offset_samples)
+            measured = 10 * np.log10(np.mean(above[span] ** 2) / np.mean(under[span] ** 2))
+            errors.append((measured - event.snr_db, told - event.snr_db))
+            asked += 1
+    assert asked > 2500
+    assert np.abs(errors).max() < 0.5
+    assert np.abs(np.array(errors)[:, 1]).max() < 0.01
+
+
+def test_a_pause_in_the_background_does_not_make_an_event_inaudible() -> None:
+    noise = np.zeros(32_000)
+    noise[:16_000] = 1000.0
+    bank = FixedBank(b=noise, a=np.tile([500.0, -500.0], 1000))
+    plan = _plan(
+        [_event("a", 20_000, 2000, snr_db=10.0)],
+        n=32_000,
+        background_dbfs=20 * np.log10(1000 / 32768),
+    )
+    scene = render_scene(plan, bank)
+    assert np.abs(scene.audio[20_000:22_000]).max() == pytest.approx(1000, abs=1)
+    assert scene.snrs_db == (100.0,), "nothing is under it"
+
+
+def test_a_room_rings_on_after_its_event_and_is_cut_at_the_end() -> None:
+    room = np.zeros(400)
+    room[0], room[300] = 1000, 500
+    bank = FixedBank(b=np.zeros(1000), a=np.full(100, 2000), r=room)
+    effects = (AppliedEffect("room", 1.0, 0.0, "keyword/folder/r"),)
+    events = [_event("a", 200, 100, effects=effects), _event("a", 900, 100, effects=effects)]
+    audio = render_scene(_plan(events), bank).audio
+    np.testing.assert_allclose(audio[200:300], 2000, atol=1)
+    np.testing.assert_allclose(audio[500:600], 1000, atol=1)
+    np.testing.assert_allclose(audio[300:500], 0, atol=1)
+    np.testing.assert_allclose(audio[900:], 2000, atol=1)
 
 
 @settings(max_examples=30, deadline=None)
@@ -118,13 +175,13 @@ def test_planned_scenes_never_clip_and_repeat_exactly(index: int, seed: int) -> 
     wanted = recipe(seed=seed, scene={"effects": {"speed": [0.8, 1.25]}, "level_dbfs": [-6, 0]})
     bank = MemoryBank(CLIPS)
     plan = ScenePlanner(wanted, CLIPS, "train").plan(index)
-    audio = render_scene(plan, bank)
-    assert len(audio) == plan.num_samples
-    assert np.abs(audio.astype(int)).max() < 32767
-    np.testing.assert_array_equal(audio, render_scene(plan, bank))
-    quiet = render_scene(replace(plan, events=()), bank)
-    for event in plan.events:
-        span = slice(event.onset_samples, event.offset_samples)
-        assert (audio[span] != quiet[span]).any()
-        quiet[span] = audio[span]
-    np.testing.assert_array_equal(audio, quiet)
+    scene = render_scene(plan, bank)
+    assert len(scene.audio) == plan.num_samples
+    np.testing.assert_array_equal(scene.audio, render_scene(plan, bank).audio)
+    if scene.headroom_db == 0.0:
+        quiet = render_scene(replace(plan, events=()), bank).audio.copy()
+        for event in plan.events:
+            span = slice(event.onset_samples, event.offset_samples)
+            assert (scene.audio[span] != quiet[span]).any()
+            quiet[span] = scene.audio[span]
+        np.testing.assert_array_equal(scene.audio, quiet)
