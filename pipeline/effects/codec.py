@@ -15,7 +15,7 @@ from schemas.errors import AudioError
 
 FloatArray = npt.NDArray[np.float32]
 _TIMEOUT_S = 60.0
-_CONTAINERS = {"libmp3lame": "mp3", "libopus": "ogg"}
+_CONTAINER = ["-f", "matroska"]  # carries the encoder's delay even through a pipe
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
@@ -41,9 +41,8 @@ def _through(
     quiet = ["-nostdin", "-v", "error", "-threads", "1", "-bitexact"]
     program = imageio_ffmpeg.get_ffmpeg_exe()
     coding = ["-c:a", codec, "-b:a", f"{round(kbps)}k", "-ar", str(coded_rate)]
-    container = ["-f", _CONTAINERS[codec]]
-    encode = [program, *quiet, *raw, "-i", "-", *coding, *container, "-"]
-    decode = [program, *quiet, *container, "-i", "-", *raw, "-"]
+    encode = [program, *quiet, *raw, "-i", "-", *coding, *_CONTAINER, "-"]
+    decode = [program, *quiet, *_CONTAINER, "-i", "-", *raw, "-"]
     data = pcm
     for command in (encode, decode):
         done = subprocess.run(command, input=data, capture_output=True, timeout=_TIMEOUT_S)

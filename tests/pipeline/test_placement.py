@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.placement import place, slack
+from pipeline.placement import assign_lanes, place, require_lanes, slack
 from schemas.errors import InfeasibleScene
 from tests.fakes import draws
 
@@ -149,3 +149,91 @@ def test_no_clips_need_no_draw() -> None:
     numbers = draws(0)
     assert place([], num_samples=10, draws=numbers) == []
     assert numbers.num_taken == 0
+
+
+@pytest.mark.parametrize(
+    ("lengths", "n", "gap", "margin", "tail", "num_tailed"),
+    [
+        ([3], 9, 0, 0, 2, 1),
+        ([2, 3], 11, 0, 0, 3, 1),
+        ([2, 3], 11, 0, 1, 3, 1),
+        ([2, 1], 9, 1, 0, 4, 2),
+        ([2, 1, 2], 10, 0, 0, 3, 1),
+        ([1, 1, 2], 9, 1, 0, 4, 1),
+        ([2, 1, 1], 9, 0, 1, 3, 2),
+        ([2, 1, 1], 6, 0, 0, 2, 1),
+        ([1, 1, 1, 1], 8, 0, 0, 3, 2),
+    ],
+)
+def test_layouts_with_tails_are_uniform_compared_with_enumeration(
+    lengths, n, gap, margin, tail, num_tailed
+) -> None:
+    legal = []
+    for onsets in itertools.product(range(n), repeat=len(lengths)):
+        try:
+            _check(lengths, list(onsets), n, gap, margin)
+        except AssertionError:
+            continue
+        ends = [onset + length for onset, length in zip(onsets, lengths, strict=True)]
+        if all(end + tail <= n for end in ends[:num_tailed]):
+            legal.append(onsets)
+    assert legal
+    limits = {"num_samples": n, "min_gap_samples": gap, "margin_samples": margin}
+    numbers = draws(2025)
+    seen = Counter(
+        tuple(place(lengths, draws=numbers, tail_samples=tail, num_tailed=num_tailed, **limits))
+        for _ in range(60 * len(legal))
+    )
+    assert set(seen) <= set(legal)
+    if len(legal) > 1:
+        assert stats.chisquare([seen[layout] for layout in legal]).pvalue > 0.001
+
+
+@given(LAYOUTS, st.integers(0, 90), st.integers(0, 7))
+def test_a_tail_is_kept_or_refused_whatever_the_lengths(case: dict, tail: int, tailed: int) -> None:
+    lengths, gap, margin = case["lengths"], case["gap"], case["margin"]
+    tailed = min(tailed, len(lengths))
+    n = max(1, _needed(lengths, gap, margin) + case["extra"])
+    behind = sum(lengths[tailed:]) + gap * (len(lengths) - tailed)
+    needs = tailed > 0 and max(0, tail - margin - behind) > case["extra"]
+    limits = {"num_samples": n, "min_gap_samples": gap, "margin_samples": margin}
+    numbers = draws(case["seed"])
+    try:
+        onsets = place(lengths, draws=numbers, tail_samples=tail, num_tailed=tailed, **limits)
+    except InfeasibleScene as refusal:
+        assert needs
+        assert "after the last keyword" in str(refusal)
+        assert numbers.num_taken == 0
+    else:
+        assert not needs
+        _check(lengths, onsets, n, gap, margin)
+        for onset, length in list(zip(onsets, lengths, strict=True))[:tailed]:
+            assert onset + length + tail <= n or tail <= margin
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=12),
+    st.integers(1, 4),
+    st.integers(0, 5),
+    st.integers(0, 2**32),
+)
+def test_lanes_never_leave_a_clip_over_once_required(
+    lengths: list[int], num_lanes: int, gap: int, seed: int
+) -> None:
+    n = next(n for n in itertools.count(1) if _accepts(lengths, num_lanes, n, gap))
+    numbers = draws(seed)
+    lanes = assign_lanes(
+        lengths, num_lanes=num_lanes, room_samples=n + gap, gap_samples=gap, draws=numbers
+    )
+    for lane in range(num_lanes):
+        inside = [length for length, at in zip(lengths, lanes, strict=True) if at == lane]
+        onsets = place(inside, num_samples=n, draws=numbers, min_gap_samples=gap)
+        _check(inside, onsets, n, gap, 0)
+
+
+def _accepts(lengths: list[int], num_lanes: int, n: int, gap: int) -> bool:
+    try:
+        require_lanes(lengths, num_lanes=num_lanes, num_samples=n, min_gap_samples=gap)
+    except InfeasibleScene:
+        return False
+    return True
