@@ -131,6 +131,8 @@ class CloseDataset(beam.DoFn):
             run={
                 "finished_unix_s": round(now_s, 3),
                 "duration_s": round(now_s - self._started_s, 3),
+                "recipe": json.loads(self._recipe_json),
+                "bank_directory": self._bank_directory,
                 "shards_reused": sum(report.reused for report in reports),
             },
         )

@@ -187,6 +187,7 @@ def label_rule(recipe: Recipe, detector: Detector, manifest: Manifest) -> LabelR
         hop_samples=detector.hop_samples,
         sample_rate_hz=detector.sample_rate_hz,
         positive_weight=recipe.training.positive_weight,
+        scene_samples=manifest.example_samples,
     )
 
 

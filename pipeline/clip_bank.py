@@ -34,7 +34,7 @@ from pipeline.scratch_folder import scratch_folder
 from schemas.canonical import digest
 from schemas.clips import Clip, Reject
 from schemas.errors import AudioError, DatasetError, MaterialError
-from schemas.recipe import Recipe
+from schemas.recipe import Material, Recipe
 from schemas.units import FULL_SCALE
 
 Pcm = npt.NDArray[np.int16]
@@ -162,7 +162,7 @@ def build_bank(
         position = 0
         with (scratch / _PACK).open("wb") as pack:
             for done, (file, result) in enumerate(
-                _decode_all(files, rate, recipe.material.trim), start=1
+                _decode_all(files, rate, recipe.material), start=1
             ):
                 if isinstance(result, str):
                     rejects.append(Reject(file.clip_id, result))
@@ -190,21 +190,23 @@ def build_bank(
 
 
 def _decode_all(
-    files: list[SourceFile], rate: int, trim: bool
+    files: list[SourceFile], rate: int, material: Material
 ) -> Iterator[tuple[SourceFile, tuple[Clip, Pcm] | str]]:
     """Decode in a few threads, in order, a batch at a time so that memory stays small."""
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
         remaining = iter(files)
         while batch := tuple(islice(remaining, 64)):
-            yield from zip(batch, pool.map(lambda f: _decode(f, rate, trim), batch), strict=True)
+            yield from zip(
+                batch, pool.map(lambda f: _decode(f, rate, material), batch), strict=True
+            )
 
 
-def _decode(file: SourceFile, rate: int, trim: bool) -> tuple[Clip, Pcm] | str:
+def _decode(file: SourceFile, rate: int, material: Material) -> tuple[Clip, Pcm] | str:
     if file.reject:
         return file.reject
     try:
         x, file_rate = read_audio(file.path)
-        mono = resample(to_mono(x), file_rate, rate)
+        mono = resample(x[:, 0] if material.channel == "first" else to_mono(x), file_rate, rate)
         if file.role == "background":
             if len(mono) < _SHORTEST_BACKGROUND_S * rate:
                 raise AudioError(f"too short: {len(mono) / rate:.3f} s of background")
@@ -212,7 +214,7 @@ def _decode(file: SourceFile, rate: int, trim: bool) -> tuple[Clip, Pcm] | str:
             mono = _from_direct_sound(mono, rate)
         else:
             region = find_active(mono, rate)
-            mono = mono[region.start : region.stop] if trim else mono
+            mono = mono[region.start : region.stop] if material.trim else mono
         samples = to_int16(mono)
         level = active_level_dbfs(samples.astype(np.float32) / np.float32(FULL_SCALE), rate)
     except AudioError as error:

@@ -8,11 +8,17 @@ Step j has seen the audio up to sample e_j = warmup + (j+1)·hop. For a keyword 
 
 A step that is positive for any keyword is never ignored. So one data set trains models of any
 stride, and no label rule is baked into a record.
+
+The rule `exercise` is that of the classic ten-second exercise, kept for comparison: positions are
+whole milliseconds, the last one of a keyword is e = onset + length − 1, and of the steps 0 … S−1
+over a scene of T ms those from s+1 to s+50 are 1, s = ⌊e·S/T⌋, cut at the end. No step is
+ignored. Its clock differs from that of the network's output by up to 3.1 steps.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +38,8 @@ class LabelRule:
         start_samples, end_samples, ignore_after_samples: relative to a keyword's end.
         ignore_fraction: of the keyword, where ignoring begins.
         positive_weight: weight of a positive step.
+        exercise_ms: length of the scene under the rule `exercise`, else 0.
+        sample_rate_hz: of the positions.
     """
 
     labels: tuple[str, ...]
@@ -43,6 +51,8 @@ class LabelRule:
     ignore_after_samples: int
     ignore_fraction: float
     positive_weight: float
+    exercise_ms: int = 0
+    sample_rate_hz: int = 1
 
     @classmethod
     def of(
@@ -55,8 +65,9 @@ class LabelRule:
         hop_samples: int,
         sample_rate_hz: int,
         positive_weight: float,
+        scene_samples: int = 0,
     ) -> LabelRule:
-        """Convert the recipe's window to samples."""
+        """Convert the recipe's window to samples; `exercise` also needs the scene's length."""
         return cls(
             labels=labels,
             num_steps=num_steps,
@@ -67,6 +78,8 @@ class LabelRule:
             ignore_after_samples=seconds_to_samples(window.ignore_after_s, sample_rate_hz),
             ignore_fraction=window.ignore_fraction,
             positive_weight=positive_weight,
+            exercise_ms=1000 * scene_samples // sample_rate_hz if window.rule == "exercise" else 0,
+            sample_rate_hz=sample_rate_hz,
         )
 
     def step_ends(self) -> npt.NDArray[np.int64]:
@@ -95,6 +108,10 @@ def frame_labels(
     ignored = np.zeros(rule.num_steps, bool)
     ends = rule.step_ends()
     for onset, offset, label in zip(onsets, offsets, label_indices, strict=True):
+        if rule.exercise_ms:
+            first = exercise_step(last_ms(onset, offset, rule), rule) + 1
+            labels[first : first + EXERCISE_STEPS, label] = 1.0
+            continue
         hit = (ends >= offset + rule.start_samples) & (ends <= offset + rule.end_samples)
         labels[hit, label] = 1.0
         begin = onset + int(rule.ignore_fraction * (offset - onset))
@@ -102,3 +119,19 @@ def frame_labels(
     positive = labels.max(axis=1, initial=0.0) > 0
     weights = np.where(positive, rule.positive_weight, np.where(ignored, 0.0, 1.0))
     return labels, weights.astype(np.float32)
+
+
+EXERCISE_STEPS = 50
+
+
+def last_ms(onset: Any, offset: Any, rule: LabelRule) -> Any:
+    """Return the last millisecond of events, as the exercise counts; integers or tensors."""
+    rate = rule.sample_rate_hz
+    onset_ms = (1000 * onset + rate - 1) // rate
+    length_ms = (2000 * (offset - onset) + rate) // (2 * rate)
+    return onset_ms + length_ms - 1
+
+
+def exercise_step(end_ms: Any, rule: LabelRule) -> Any:
+    """Return s = ⌊e·S/T⌋, the step after which the fifty ones begin; integers or tensors."""
+    return end_ms * rule.num_steps // rule.exercise_ms

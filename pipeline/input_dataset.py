@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from pipeline.frame_labels import LabelRule
+from pipeline.frame_labels import EXERCISE_STEPS, LabelRule, exercise_step, last_ms
+from pipeline.scene_source import SceneSource
 from schemas import example as names
 from schemas.dataset import MANIFEST_NAME, Manifest
 from schemas.detection import ReferenceEvent
@@ -98,7 +100,6 @@ def training_dataset(
         Elements ((B, frames, features), (B, steps, labels), (B, steps)) float32.
     """
     paths = tf.constant(shard_paths(data, manifest, split))
-    samples = manifest.example_samples
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
@@ -113,12 +114,7 @@ def training_dataset(
         records = records.shuffle(shuffle_buffer, seed=mixing, reshuffle_each_iteration=False)
         return records.batch(batch_size, drop_remainder=True)
 
-    def prepare(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        parsed = tf.io.parse_example(batch, _SPEC)
-        audio = _decode(parsed[names.AUDIO_ENCODED], manifest.encoding, samples)
-        labels, weights = _labels(parsed, rule)
-        return feature_fn(audio), labels, weights
-
+    prepare = _prepare(feature_fn, rule, manifest.encoding, manifest.example_samples)
     options = tf.data.Options()
     options.deterministic = deterministic
     auto_shard = tf.data.experimental.AutoShardPolicy.DATA
@@ -130,6 +126,58 @@ def training_dataset(
         .prefetch(tf.data.AUTOTUNE)
         .with_options(options)
     )
+
+
+def live_dataset(
+    source: SceneSource,
+    *,
+    batch_size: int,
+    epochs: range,
+    seed: int,
+    feature_fn: Callable[[tf.Tensor], tf.Tensor],
+    rule: LabelRule,
+    encoding: str,
+    example_samples: int,
+) -> tf.data.Dataset:
+    """Return the batches of several epochs, rendered on the way: no shards are needed.
+
+    An example gives the same tensors as from a shard. Its place in an epoch is a pure function of
+    (seed, epoch), another one than `training_dataset` has. Arguments as there.
+    """
+
+    def record(index: np.int64) -> bytes:
+        return source[int(index)].record
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        key = tf.stack([tf.constant(seed, tf.int64), epoch])
+        indices = tf.range(len(source), dtype=tf.int64)
+        order = tf.random.experimental.stateless_shuffle(indices, seed=key)
+        records = tf.data.Dataset.from_tensor_slices(order).map(
+            lambda index: tf.ensure_shape(tf.numpy_function(record, [index], tf.string), [])
+        )
+        return records.batch(batch_size, drop_remainder=True)
+
+    prepare = _prepare(feature_fn, rule, encoding, example_samples)
+    return (
+        tf.data.Dataset.range(epochs.start, epochs.stop)
+        .flat_map(one_epoch)
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _prepare(
+    feature_fn: Callable[[tf.Tensor], tf.Tensor], rule: LabelRule, encoding: str, samples: int
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    """From (B,) records to features, labels and weights."""
+
+    def prepare(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        parsed = tf.io.parse_example(batch, _SPEC)
+        audio = _decode(parsed[names.AUDIO_ENCODED], encoding, samples)
+        labels, weights = _labels(parsed, rule)
+        return feature_fn(audio), labels, weights
+
+    return prepare
 
 
 def judged_examples(
@@ -186,6 +234,10 @@ def _labels(parsed: dict[str, tf.RaggedTensor], rule: LabelRule) -> tuple[tf.Ten
     names_of = parsed[names.EVENTS_LABEL].to_tensor(b"")[:, :, None]
     ends = tf.constant(rule.step_ends(), tf.int64)[None, None, :]  # (1, 1, S)
     hit = keyword & (ends >= offset + rule.start_samples) & (ends <= offset + rule.end_samples)
+    if rule.exercise_ms:
+        steps = tf.range(rule.num_steps, dtype=tf.int64)[None, None, :]
+        begun = exercise_step(last_ms(onset, offset, rule), rule)
+        hit = keyword & (steps > begun) & (steps <= begun + EXERCISE_STEPS)
     length = tf.cast(offset - onset, tf.float64)
     begin = onset + tf.cast(tf.cast(rule.ignore_fraction, tf.float64) * length, tf.int64)
     ignored = keyword & (ends >= begin) & (ends <= offset + rule.ignore_after_samples)
@@ -193,5 +245,6 @@ def _labels(parsed: dict[str, tf.RaggedTensor], rule: LabelRule) -> tuple[tf.Ten
     per_label = hit[:, :, :, None] & of_label[:, :, None, :]  # (B, E, S, L)
     labels = tf.cast(tf.reduce_any(per_label, axis=1), tf.float32)
     positive = tf.reduce_any(labels > 0, axis=-1)
-    plain = tf.where(tf.reduce_any(ignored, axis=1), 0.0, 1.0)
+    some_ignored = tf.reduce_any(ignored, axis=1) & (rule.exercise_ms == 0)
+    plain = tf.where(some_ignored, 0.0, 1.0)
     return labels, tf.where(positive, rule.positive_weight, plain)

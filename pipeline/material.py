@@ -86,7 +86,7 @@ def material_fingerprint(recipe: Recipe, base_dir: Path) -> str:
         stat = file.path.stat()
         row = [file.clip_id, file.kind, file.label, file.licence, file.group, file.reject]
         rows.append([*row, stat.st_size, stat.st_mtime_ns])
-    return digest([recipe.sample_rate_hz, recipe.material.trim, rows])
+    return digest([recipe.sample_rate_hz, recipe.material.trim, recipe.material.channel, rows])
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:

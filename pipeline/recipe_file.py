@@ -1,4 +1,4 @@
-"""Recipe files: YAML in, one checked Recipe out, and the commented YAML that `init` writes.
+"""Recipe files: YAML in, one checked Recipe out.
 
 Nothing is guessed: an unknown key is refused with the nearest known name, a repeated key is
 refused, and all problems are listed at once, each with its dotted place.
@@ -18,8 +18,6 @@ from pydantic_core import ErrorDetails
 
 from schemas.errors import RecipeError
 from schemas.recipe import Recipe
-
-MaterialEntry = tuple[str, str, str | None]
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -162,94 +160,3 @@ def guess_speaker_pattern(file_names: Sequence[str]) -> str | None:
         if len(matches) >= 0.9 * len(file_names) and len({m[1] for m in matches}) >= 2:
             return pattern
     return None
-
-
-def recipe_template(
-    *,
-    name: str,
-    keyword: Sequence[MaterialEntry],
-    negative: Sequence[MaterialEntry],
-    background: Sequence[tuple[str, str | None]],
-) -> str:
-    """Return the commented YAML of a recipe for streaming wake-word detection.
-
-    Args:
-        name: of the recipe.
-        keyword: (path, label, speaker pattern) of each folder.
-        negative: (path, kind, speaker pattern) of each folder.
-        background: (path, source pattern) of each folder.
-    """
-
-    def entry(path: str, pattern: str | None, **more: str) -> str:
-        fields = {"path": path} | more | ({"speaker_pattern": pattern} if pattern else {})
-        return "    - {" + ", ".join(f"{k}: {_scalar(v)}" for k, v in fields.items()) + "}"
-
-    return _TEMPLATE.format(
-        name=_scalar(name),
-        keyword="\n".join(entry(path, pattern, label=label) for path, label, pattern in keyword),
-        negative="\n".join(entry(path, pattern, kind=kind) for path, kind, pattern in negative)
-        or "    []",
-        background="\n".join(entry(path, pattern) for path, pattern in background),
-        num_negatives="[0, 4]" if negative else "[0, 0]",
-    )
-
-
-def _scalar(text: str) -> str:
-    """A YAML double-quoted scalar that reads back as `text`, whatever it holds."""
-    quoted: str = yaml.safe_dump(text, default_style='"', width=10**6)
-    return quoted.strip()
-
-
-_TEMPLATE = """\
-# A wakebeam recipe. Lengths are in seconds, levels in dB; ranges are inclusive.
-# Next: `wakebeam check recipe.yaml`, then `wakebeam run recipe.yaml`.
-schema: 1
-name: {name}
-seed: 7                    # same recipe, material and seed: same bytes
-sample_rate_hz: 16000      # everything is converted to this rate, in mono
-
-material:                  # paths are relative to this file; folders are searched recursively
-  # speaker_pattern: a regular expression on the path whose group 1 is the speaker (or, for
-  # backgrounds, the recording). One speaker never reaches two splits. Without it: the file.
-  keyword:                 # takes of what shall be detected
-{keyword}
-  negative:                # what must not trigger; kind: speech, near_miss, hard or ambient
-{negative}
-  background:              # what lies under a whole scene
-{background}
-
-splits: {{train: 0.8, validation: 0.1, test: 0.1}}   # shares of speakers or sources
-
-scene:
-  duration_s: 10.0
-  num_keywords: [0, 3]     # drawn uniformly; or {{range: [0, 3], weights: [1, 2, 2, 1]}}
-  num_negatives: {num_negatives}
-  min_gap_s: 0.1           # least silence between two clips
-  margin_s: 0.5            # kept free at both ends: room to answer a keyword at the very end
-  on_infeasible: condition # draw only what fits; `refuse` wants the worst case to fit
-  snr_db: [0, 20]          # each clip against the background, active level against active level
-  level_dbfs: [-35, -12]   # level of a clip at the highest SNR
-  effects: {{speed: [0.9, 1.1]}}
-
-dataset:
-  out: data
-  num_examples: {{train: 4000, validation: 400, test: 400}}
-  encoding: pcm16          # or flac: smaller, slower
-  shard_bytes: 64MiB
-
-features: {{family: log_mel, window_s: 0.025, hop_s: 0.010, num_mels: 40}}
-
-model: {{family: stream_tcn}}   # or trigger_gru with features: {{family: specgram}}
-
-training:
-  epochs: 10
-  batch_size: 16
-  learning_rate: 0.003
-  early_stopping_epochs: 4 # epochs without a better event-level result on validation
-  strategy: auto           # one, mirrored, multiworker
-
-evaluation:
-  debounce_s: 1.0          # one detection at most in this time
-  hit_window_s: 1.0        # a detection counts until this long after the keyword's end
-  max_false_accepts_per_hour: 0.5
-"""

@@ -89,6 +89,7 @@ class Material(_Section):
     negative: tuple[NegativeMaterial, ...] = ()
     background: tuple[BackgroundMaterial, ...] = Field(min_length=1)
     room: tuple[RoomMaterial, ...] = ()
+    channel: Literal["mix", "first"] = Field("mix", description="of several channels")
     trim: bool = Field(True, description="cut takes to where the sound is; False: as recorded")
 
 
@@ -330,6 +331,9 @@ class LabelWindow(_Section):
     end that are not positive have weight 0: firing there is neither right nor wrong.
     """
 
+    rule: Literal["window", "exercise"] = Field(
+        "window", description="exercise: fifty steps after the end, on the classic exercise's clock"
+    )
     start_s: float = -0.05
     end_s: float = 0.25
     ignore_fraction: float = Field(0.45, ge=0, le=1)

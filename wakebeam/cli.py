@@ -10,6 +10,7 @@ import importlib.metadata
 import logging
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -68,6 +69,9 @@ def init(
     background: Annotated[list[Path], typer.Option(help="folders of ambient sound")],
     negative: Annotated[list[Path] | None, typer.Option(help="folders of other sounds")] = None,
     name: Annotated[str | None, typer.Option(help="of the recipe")] = None,
+    preset: Annotated[
+        str, typer.Option(help="wake-word, commands, soundscape or ten-second-activate")
+    ] = "wake-word",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the recipe")] = False,
 ) -> None:
     """Write a commented recipe for the material given."""
@@ -79,6 +83,7 @@ def init(
         negatives=negative or [],
         backgrounds=background,
         name=name,
+        preset=preset,
         overwrite=overwrite,
     )
     where = shlex.quote(str(path))
@@ -172,6 +177,52 @@ def synth(
     done = "already complete" if result.already_complete else f"{result.num_made} shards made"
     kept = f", {result.num_reused} kept" if result.num_reused and result.num_made else ""
     show(f"{out or workspace.data}: {done}{kept}; identity {manifest.identity()[:16]}")
+
+
+@app.command(epilog="Example: wakebeam regenerate w/data train/000000123 --wav one.wav")
+def regenerate(
+    dataset: str,
+    example_id: Annotated[str, typer.Argument(metavar="ID", help="such as train/000000123")],
+    wav: Annotated[Path | None, typer.Option(help="write the sound here")] = None,
+    bank: Annotated[Path | None, typer.Option(help="the clip bank, if it was moved")] = None,
+) -> None:
+    """Make one example again from its address; print its plan, compare it with the shard."""
+    from wakebeam.regenerating import regenerate as make_again
+    from wakebeam.regenerating import write_wav
+
+    found = make_again(dataset, example_id, bank=bank)
+    if wav is not None:
+        write_wav(found["example"], wav)
+    scene = found["example"].scene
+    show_json(
+        {
+            "plan": found["plan"],
+            "gains_db": scene.gains_db,
+            "snrs_db": scene.snrs_db,
+            "headroom_db": scene.headroom_db,
+            "identical": found["identical"],
+        }
+    )
+    if found["identical"] is False:
+        raise WakebeamError(
+            f"{example_id} is stored with other bytes than this release makes",
+            fix="see `wakebeam verify` and the changelog",
+        )
+
+
+@app.command(epilog="Example: wakebeam effects")
+def effects(as_json: AsJson = False) -> None:
+    """List the effects that a recipe may ask for under scene.effects and scene.channel."""
+    from dataclasses import asdict
+
+    from schemas.effects import EFFECTS
+
+    if as_json:
+        show_json({name: asdict(effect) for name, effect in EFFECTS.items()})
+        return
+    for name, effect in EFFECTS.items():
+        bounds = f"{effect.low:g} … {effect.high:g} {effect.unit}"
+        show(f"{name:20}{bounds:24}{effect.help}")
 
 
 @app.command(epilog="Example: wakebeam verify w/data")
@@ -352,18 +403,15 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
     for name in ("tensorflow", "absl", "apache_beam"):
         logging.getLogger(name).setLevel(logging.INFO if debug else logging.ERROR)
+    signal.signal(signal.SIGINT, _stop)
     try:
         code = app(args=spread(arguments), standalone_mode=False, prog_name="wakebeam")
-        if code == _INTERRUPTED:
-            code = _stopped()
     except WakebeamError as error:
         if debug:
             raise
         code = _fail(str(error), error.exit_code)
     except typer.Exit as error:
         code = error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        code = _stopped()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -374,8 +422,12 @@ def main(argv: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _stopped() -> int:
-    return _fail("stopped; the same command goes on where it was", _INTERRUPTED)
+def _stop(number: int, frame: object) -> None:
+    """End at once: all work is safe to kill, and a busy library may swallow an exception."""
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+    text = f"{show_cursor}\nwakebeam: stopped; the same command goes on where it was\n"
+    os.write(2, text.encode())
+    os._exit(_INTERRUPTED)
 
 
 def _fail(text: str, code: int) -> int:

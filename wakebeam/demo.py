@@ -15,7 +15,7 @@ import numpy as np
 
 from models.streaming import StreamingDetector
 from pipeline.noise import generate_backgrounds
-from pipeline.recipe_file import recipe_template
+from pipeline.recipe_template import recipe_template
 from pipeline.speech import speak_takes
 from schemas.errors import RequestError, WakebeamError
 from wakebeam.console import clock, progress, say

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pipeline.audio_file import AUDIO_SUFFIXES
 from pipeline.material import walk
-from pipeline.recipe_file import guess_speaker_pattern, load_recipe, recipe_template
+from pipeline.recipe_file import guess_speaker_pattern, load_recipe
+from pipeline.recipe_template import DEFAULT_PRESET, recipe_template
 from schemas.errors import MaterialError, RequestError
 
 
@@ -20,6 +21,7 @@ def write_recipe(
     negatives: Sequence[Path],
     backgrounds: Sequence[Path],
     name: str | None = None,
+    preset: str = DEFAULT_PRESET,
     overwrite: bool = False,
 ) -> Path:
     """Write `folder/recipe.yaml` for the material given and return its path.
@@ -60,6 +62,7 @@ def write_recipe(
         keyword=[(_from(folder, p), _label(p), _pattern(p)) for p in keywords],
         negative=[(_from(folder, p), "speech", _pattern(p)) for p in negatives],
         background=[(_from(folder, p), _pattern(p)) for p in backgrounds],
+        preset=preset,
     )
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

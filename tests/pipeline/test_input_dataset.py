@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from beam_jobs.synthesize import synthesize
 from pipeline.clip_bank import build_bank
 from pipeline.frame_labels import LabelRule
-from pipeline.input_dataset import judged_examples, read_manifest, training_dataset
+from pipeline.input_dataset import (
+    judged_examples,
+    live_dataset,
+    read_manifest,
+    training_dataset,
+)
+from pipeline.scene_source import SceneSource
+from pipeline.tfrecord import RecordReader
+from schemas.errors import RequestError
 from schemas.recipe import LabelWindow
 from tests.audio_factory import material
 from tests.fakes import recipe
@@ -20,7 +31,7 @@ RULE = LabelRule.of(
 
 
 @pytest.fixture(scope="module", params=["pcm16", "flac"])
-def data(request, tmp_path_factory) -> str:
+def made(request, tmp_path_factory) -> tuple:
     folder = tmp_path_factory.mktemp("data")
     material(folder)
     made = recipe(
@@ -37,7 +48,12 @@ def data(request, tmp_path_factory) -> str:
     )
     bank = build_bank(made, base_dir=folder, bank_root=folder / "bank")
     synthesize(made, bank.directory, str(folder / "data"), num_workers=1)
-    return str(folder / "data")
+    return made, bank, str(folder / "data")
+
+
+@pytest.fixture
+def data(made) -> str:
+    return made[2]
 
 
 def _epochs(data: str, epochs: range) -> list[list[str]]:
@@ -66,3 +82,51 @@ def test_judged_examples_are_whole_and_in_order(data) -> None:
     rows = list(judged_examples(data, read_manifest(data), split="train", batch_size=10))
     assert [name for ids, _, _ in rows for name in ids] == [f"train/{i:09d}" for i in range(47)]
     assert tf.concat([audio for _, audio, _ in rows], 0).shape == (47, 16000)
+
+
+def test_an_example_made_alone_is_the_stored_one(made) -> None:
+    recipe_, bank, data = made
+    source = SceneSource(recipe_, bank, "train")
+    paths = sorted(Path(data, "train").glob("*.tfrecord"))
+    stored = [record for path in paths for record in RecordReader(path.open("rb"), path.name)]
+    assert len(source) == len(stored) == 47
+    for index in (46, 0, 17):
+        assert source[index].record == stored[index]
+    assert source[10**12].plan.index == 10**12
+    with pytest.raises(RequestError):
+        source[-1]
+
+
+def test_live_training_gives_the_tensors_of_the_shards(made) -> None:
+    recipe_, bank, data = made
+    manifest = read_manifest(data)
+    how = {"batch_size": 16, "epochs": range(2), "seed": 3, "rule": RULE}
+    stored = training_dataset(data, manifest, split="train", feature_fn=lambda audio: audio, **how)
+    live = live_dataset(
+        SceneSource(recipe_, bank, "train"),
+        feature_fn=lambda audio: audio,
+        encoding=manifest.encoding,
+        example_samples=manifest.example_samples,
+        **how,
+    )
+
+    def rows(batches) -> dict[bytes, tuple]:
+        return {
+            x.tobytes(): (y.tobytes(), w.tobytes())
+            for batch in batches
+            for x, y, w in zip(*(part.numpy() for part in batch), strict=True)
+        }
+
+    from_shards, rendered = rows(stored), rows(live)
+    shared = from_shards.keys() & rendered.keys()
+    assert len(rendered) == len(from_shards) == 47 or len(shared) > 35
+    assert all(from_shards[key] == rendered[key] for key in shared)
+    again = live_dataset(
+        SceneSource(recipe_, bank, "train"),
+        feature_fn=lambda audio: audio,
+        encoding=manifest.encoding,
+        example_samples=manifest.example_samples,
+        **how,
+    )
+    for one, other in zip(live, again, strict=True):
+        np.testing.assert_array_equal(one[0].numpy(), other[0].numpy())

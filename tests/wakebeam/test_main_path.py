@@ -263,6 +263,21 @@ print(json.dumps([e["loss"] for e in history["epochs"]]))
     assert losses["mirrored"] == pytest.approx(losses["one"], rel=0.1)
 
 
+def test_regenerate_makes_the_stored_bytes_and_a_wav(trained) -> None:
+    words = ("regenerate", "w/data", "train/000000095", "--wav", "one.wav")
+    found = json.loads(trained(*words).stdout)
+    assert found["identical"] is True
+    assert found["plan"]["index"] == 95
+    x, rate = read_audio(trained.folder / "one.wav")
+    assert (len(x), rate) == (64_000, 16000)
+    beyond = json.loads(trained("regenerate", "w/data", "test/000099999").stdout)
+    assert beyond["identical"] is None
+    assert "example id" in trained("regenerate", "w/data", "train/x", code=2).stderr
+    (trained.folder / "nobank").mkdir()
+    done = trained(*words, "--bank", "nobank", code=1)
+    assert "not a clip bank" in done.stderr
+
+
 def test_detect_goes_on_after_a_bad_file_and_says_which(trained) -> None:
     take = sorted((trained.folder / "kw").glob("*.wav"))[0]
     (trained.folder / "bad.m4a").write_bytes(b"nothing")
