@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 Pcm = npt.NDArray[np.int16]
 _FULL_SCALE = 32768.0
+_BLOCK = 1 << 14
 
 
 def ms_to_frame(milliseconds: int, sample_rate_hz: int) -> int:
@@ -25,8 +26,16 @@ def ms_to_frame(milliseconds: int, sample_rate_hz: int) -> int:
 
 def apply_gain(x: Pcm, gain_db: float) -> Pcm:
     """Return ⌊clip(x · 10^(gain/20), −32768, 32767)⌋; any shape."""
-    scaled = x.astype(np.float64) * 10.0 ** (gain_db / 20.0)
-    return np.asarray(np.floor(np.clip(scaled, -32768, 32767)), dtype=np.int16)
+    factor = np.float64(10.0 ** (gain_db / 20.0))
+    flat = x.reshape(-1)
+    out = np.empty(flat.shape, dtype=np.int16)
+    for start in range(0, len(flat), _BLOCK):  # in pieces that stay in the processor's cache
+        scaled = flat[start : start + _BLOCK].astype(np.float64)
+        scaled *= factor
+        np.maximum(scaled, -32768.0, out=scaled)
+        np.minimum(scaled, 32767.0, out=scaled)
+        out[start : start + _BLOCK] = np.floor(scaled, out=scaled).astype(np.int16)
+    return out.reshape(x.shape)
 
 
 def overlay(under: Pcm, over: Pcm, onset_samples: int) -> Pcm:
@@ -37,16 +46,22 @@ def overlay(under: Pcm, over: Pcm, onset_samples: int) -> Pcm:
         over: of the same channel count.
         onset_samples: ≥ 0.
     """
-    mixed = under.astype(np.int32)
-    part = over[: max(0, len(under) - onset_samples)]
-    mixed[onset_samples : onset_samples + len(part)] += part
-    return np.clip(mixed, -32768, 32767).astype(np.int16)
+    mixed = under.copy()
+    span = slice(onset_samples, onset_samples + len(over))
+    total = under[span].astype(np.int32)
+    total += over[: len(total)]
+    mixed[span] = np.minimum(np.maximum(total, -32768, out=total), 32767, out=total)
+    return mixed
 
 
 def level_dbfs(x: Pcm) -> float:
     """Return 20·log10(⌊RMS⌋ / 32768) over all samples and channels; −inf for silence."""
-    mean_square = float(np.mean(np.square(x, dtype=np.float64))) if x.size else 0.0
-    rms = math.isqrt(int(mean_square))
+    flat = x.reshape(-1)
+    total = 0
+    for start in range(0, len(flat), _BLOCK):
+        block = flat[start : start + _BLOCK].astype(np.float64)
+        total += int(np.square(block, out=block).sum())  # integers below 2^53: exact
+    rms = math.isqrt(total // len(flat)) if len(flat) else 0
     return 20.0 * math.log10(rms / _FULL_SCALE) if rms else -math.inf
 
 

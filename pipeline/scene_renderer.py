@@ -93,10 +93,10 @@ def render_scene(plan: ScenePlan, bank: ClipSource) -> RenderedScene:
     if plan.channel:
         mix = apply_effects(mix, plan.sample_rate_hz, plan.channel, _rooms(bank))
         mix = np.asarray(mix[: plan.num_samples])
-    headroom_db = _headroom_db(float(np.abs(mix).max(initial=0.0)))
+    headroom_db = _headroom_db(max(float(mix.max()), -float(mix.min())))
     if headroom_db < 0.0:
         mix = mix * np.float32(db_to_gain(headroom_db))
-    audio = np.clip(np.rint(mix), -32768, 32767).astype(np.int16)
+    audio = np.rint(mix, out=mix).astype(np.int16)
     return RenderedScene(
         audio,
         tuple(round(gain + headroom_db, _DECIMALS) for gain in gains),
@@ -190,8 +190,9 @@ def _overlaid(plan: ScenePlan, events: list[FloatArray], bank: ClipSource) -> Re
     under = np.zeros(plan.num_samples, dtype=np.float32)
     for piece in plan.backgrounds:
         _lay(under, piece, bank)
+    background = np.rint(under).astype(np.int16)
     audio, gain_db = overlay_scene(
-        _to_pcm(under),
+        background,
         [(event.onset_samples, _to_pcm(x)) for event, x in zip(plan.events, events, strict=True)],
         background_gain_db=plan.overlay.background_gain_db,
         final_dbfs=plan.overlay.final_dbfs,
