@@ -40,7 +40,7 @@ from schemas.units import FULL_SCALE
 Pcm = npt.NDArray[np.int16]
 FloatArray = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
-BANK_VERSION = 2
+BANK_VERSION = 3
 _PACK, _INDEX = "clips.pcm16", "index.json"
 _REJECTS, _SOURCES = "rejects.json", "sources.json"
 _SHORTEST_BACKGROUND_S = 0.5
@@ -235,6 +235,7 @@ def _decode(file: SourceFile, rate: int, material: Material) -> tuple[Clip, Pcm]
         level_dbfs=round(level, 4),
         peak=peak,
         content_sha256=content,
+        shared=file.shared,
     )
     return clip, samples
 

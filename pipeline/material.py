@@ -31,6 +31,7 @@ class SourceFile:
         path: where it is.
         clip_id, role, kind, label, licence: as in schemas.clips.Clip.
         group: the speaker, if a pattern found one; None: the file itself is its group.
+        shared: heard in all splits.
         reject: why it can't be used, known before opening; else empty.
     """
 
@@ -42,6 +43,7 @@ class SourceFile:
     licence: str | None
     group: str | None
     reject: str = ""
+    shared: bool = False
 
 
 def list_material(recipe: Recipe, base_dir: Path) -> list[SourceFile]:
@@ -72,7 +74,10 @@ def list_material(recipe: Recipe, base_dir: Path) -> list[SourceFile]:
             for path, relative in _walk(root):
                 group, reject = _group(relative, entry.speaker_pattern)
                 clip_id = f"{prefix}/{_printable(relative)}"
-                files.append(SourceFile(path, clip_id, role, kind, label, licence, group, reject))
+                shared = getattr(entry, "shared", False)
+                files.append(
+                    SourceFile(path, clip_id, role, kind, label, licence, group, reject, shared)
+                )
     return sorted(_unique(files), key=lambda file: file.clip_id)
 
 
@@ -85,7 +90,7 @@ def material_fingerprint(recipe: Recipe, base_dir: Path) -> str:
     for file in list_material(recipe, base_dir):
         stat = file.path.stat()
         row = [file.clip_id, file.kind, file.label, file.licence, file.group, file.reject]
-        rows.append([*row, stat.st_size, stat.st_mtime_ns])
+        rows.append([*row, file.shared, stat.st_size, stat.st_mtime_ns])
     return digest([recipe.sample_rate_hz, recipe.material.trim, recipe.material.channel, rows])
 
 

@@ -11,6 +11,7 @@ from schemas.errors import RequestError
 
 MaterialEntry = tuple[str, str, str | None]
 DEFAULT_PRESET = "wake-word"
+_SHARED_BACKGROUNDS = ("ten-second-activate",)  # the exercise has two recordings of them
 _NUM_NEGATIVES = {"wake-word": "[0, 4]", "ten-second-activate": "[0, 2]", "commands": "[0, 1]"}
 
 
@@ -45,16 +46,19 @@ def recipe_template(
             f"there is no preset {preset!r}", expected=f"one of {', '.join(preset_names())}"
         )
 
-    def entry(path: str, pattern: str | None, **more: str) -> str:
+    def entry(path: str, pattern: str | None, ending: str = "", **more: str) -> str:
         fields = {"path": path} | more | ({"speaker_pattern": pattern} if pattern else {})
-        return "    - {" + ", ".join(f"{k}: {_scalar(v)}" for k, v in fields.items()) + "}"
+        inside = ", ".join(f"{key}: {_scalar(value)}" for key, value in fields.items())
+        return "    - {" + inside + ending + "}"
+
+    shared = ", shared: true" if preset in _SHARED_BACKGROUNDS else ""
 
     values = {
         "name": _scalar(name),
         "keyword": "\n".join(entry(path, pattern, label=label) for path, label, pattern in keyword),
         "negative": "\n".join(entry(path, pattern, kind=kind) for path, kind, pattern in negative)
         or "    []",
-        "background": "\n".join(entry(path, pattern) for path, pattern in background),
+        "background": "\n".join(entry(path, pattern, shared) for path, pattern in background),
         "num_negatives": _NUM_NEGATIVES.get(preset, "[0, 3]") if negative else "[0, 0]",
     }
     text = (resources.files("pipeline") / "presets" / f"{preset}.yaml").read_text(encoding="utf-8")

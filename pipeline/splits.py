@@ -25,8 +25,9 @@ from schemas.recipe import SPLITS, Fractions
 
 
 def assign_splits(clips: Sequence[Clip], fractions: Fractions) -> dict[str, str]:
-    """Return {group: split} for all groups of `clips`."""
+    """Return {group: split} for all groups of `clips` that aren't shared."""
     intervals = _intervals(fractions)
+    clips = [clip for clip in clips if not clip.shared]
     names = _merged(clips)
     splits = {name: _home(name, intervals) for name in names.values()}
     _fill_empty(splits, _classes(clips, names), intervals)
@@ -34,9 +35,15 @@ def assign_splits(clips: Sequence[Clip], fractions: Fractions) -> dict[str, str]
 
 
 def split_clips(clips: Sequence[Clip], fractions: Fractions) -> dict[str, tuple[Clip, ...]]:
-    """Return {split: its clips}, in the order of `clips`, for all three splits."""
+    """Return {split: its clips}, in the order of `clips`, for all three splits.
+
+    A clip that the recipe shares is in each of them.
+    """
     home = assign_splits(clips, fractions)
-    return {split: tuple(clip for clip in clips if home[clip.group] == split) for split in SPLITS}
+    return {
+        split: tuple(clip for clip in clips if clip.shared or home[clip.group] == split)
+        for split in SPLITS
+    }
 
 
 def group_position(group: str) -> float:

@@ -27,6 +27,7 @@ class Clip:
         level_dbfs: RMS over its active frames, re int16 full scale.
         peak: largest absolute int16 value, 1 … 32768.
         content_sha256: of the file that it came from.
+        shared: heard in all splits, because the recipe says so.
     """
 
     clip_id: str
@@ -40,6 +41,7 @@ class Clip:
     level_dbfs: float
     peak: int
     content_sha256: str
+    shared: bool = False
 
     def __post_init__(self) -> None:
         if self.role not in ROLES or self.num_samples < 1 or self.first_sample < 0:

@@ -77,6 +77,10 @@ class NegativeMaterial(_Material):
 class BackgroundMaterial(_Material):
     """Ambient recordings that lie under a whole scene."""
 
+    shared: bool = Field(
+        False, description="heard in all splits: where there are too few to divide"
+    )
+
 
 class RoomMaterial(_Material):
     """Impulse responses of rooms, for the effect `room`."""

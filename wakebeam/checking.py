@@ -61,6 +61,7 @@ def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
         "rejects": [reject.to_json() for reject in bank.rejects],
         "duplicates": _duplicates(bank),
         "without_speaker": sum(c.group.startswith("file ") for c in bank.clips),
+        "shared": sum(clip.shared for clip in bank.clips),
         "splits": splits,
         "shards": len(plan_shards(recipe)),
         "bytes": int(total_bytes),
@@ -75,6 +76,11 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
         f"{len(found['rejects'])} files can't be used; {len(found['duplicates'])} exact duplicates"
     ]
     lines += [f"  {item['path']}: {item['reason']}" for item in found["rejects"]]
+    if found["shared"]:
+        lines.append(
+            f"{found['shared']} backgrounds are heard in training and in test, as the recipe says: "
+            "the test can't tell how the detector takes to new ones"
+        )
     if not recipe.material.negative:
         lines.append(
             "no negatives: a detector trained so fires on any speech, and its test can't see it"
@@ -96,7 +102,7 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
                     f"  only {row['clips']} takes of {name}: what is learnt or measured from so "
                     "few holds for those alone"
                 )
-        if values["fit_probability"] < 1.0:
+        if values["fit_probability"] < 1.0 - 1e-9:
             lines.append(
                 f"  the worst case needs {values['worst_case_s']:.1f} s of clips in "
                 f"{recipe.scene.duration_s:g} s; {100 * values['fit_probability']:.1f} % of free "

@@ -76,3 +76,12 @@ def test_adding_material_moves_nobody() -> None:
 def test_positions_are_pinned() -> None:
     """Golden: a change would move speakers between the splits of existing recipes."""
     assert round(group_position("speaker 1"), 6) == 0.224038
+
+
+def test_a_shared_recording_is_in_all_splits_and_moves_nobody() -> None:
+    clips = [clip(f"{i}.wav", 10, group=f"speaker {i}") for i in range(30)]
+    shared = clip("b.wav", 10, role="background", group="speaker 3", shared=True)
+    by_split = split_clips([*clips, shared], Fractions())
+    assert all(shared in by_split[split] for split in SPLITS)
+    alone = split_clips(clips, Fractions())
+    assert all(set(by_split[split]) - {shared} == set(alone[split]) for split in SPLITS)
