@@ -54,7 +54,7 @@ def find_active(x: FloatArray, sample_rate_hz: int) -> ActiveRegion:
         AudioError: silent, or less than 50 ms of sound.
     """
     frame = max(1, round(_FRAME_S * sample_rate_hz))
-    power_db = _frame_power_db(x, frame)
+    power_db = frame_power_db(x, frame)
     peak = float(power_db.max(initial=-np.inf))
     if peak < _SILENCE_DBFS:
         raise AudioError(f"silent: the loudest 10 ms lie at {max(peak, -200.0):.0f} dBFS")
@@ -98,7 +98,8 @@ def rms_dbfs(x: FloatArray) -> float:
     return 10.0 * math.log10(power) if power > 0.0 else -math.inf
 
 
-def _frame_power_db(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
+def frame_power_db(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
+    """Return the power of each frame of `frame` samples in dB; −inf for silence."""
     with np.errstate(divide="ignore"):
         return np.asarray(10.0 * np.log10(_frame_power(x, frame)))
 

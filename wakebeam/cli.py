@@ -93,20 +93,37 @@ def init(
 
 
 @app.command(epilog="Example: wakebeam check w/recipe.yaml")
-def check(recipe: RecipePath = HERE, set_: Set = None, as_json: AsJson = False) -> None:
+def check(
+    recipe: RecipePath = HERE,
+    set_: Set = None,
+    as_json: AsJson = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="fail if any take or pair of takes is to be looked at")
+    ] = False,
+) -> None:
     """Show what the material is like and what the recipe would make; makes no scenes."""
     from wakebeam.checking import check as check_recipe
     from wakebeam.checking import check_text
+    from wakebeam.console import progress
+    from wakebeam.material_check import check_material, is_clean, material_text
     from wakebeam.stages import make_bank
     from wakebeam.workspace import Workspace
 
     workspace = Workspace.open(recipe, set_ or ())
     bank, _ = make_bank(workspace)
+    with progress("check", "takes") as update:
+        material = check_material(workspace.recipe, bank, workspace.folder, update)
     found = check_recipe(workspace.recipe, bank)
     if as_json:
-        show_json(found)
+        show_json(found | material)
     else:
+        show(material_text(material))
         show(check_text(found, workspace.recipe))
+    if strict and (bank.rejects or not is_clean(material)):
+        raise WakebeamError(
+            "the material has rejects, faults or doubles, and --strict was given",
+            fix="look at what is listed, and remove or replace it",
+        )
 
 
 @app.command(epilog="Example: wakebeam run w/recipe.yaml --set training.epochs=20")

@@ -50,6 +50,9 @@ def test_a_changed_recipe_is_refused_without_overwrite(trained) -> None:
 def test_check_verify_and_synth_agree(trained) -> None:
     found = json.loads(trained("check", "w", *trained.settings(), "--json").stdout)
     assert found["splits"]["train"]["examples"] == 96
+    assert len(found["takes"]) == 30
+    assert found["near_doubles"] == []
+    assert "takes: 30, of which 0" in trained("check", "w", *trained.settings(), "--strict").stdout
     verified = json.loads(trained("verify", "w/data", "--json").stdout)
     assert verified == {"problems": [], "records": 96 + 24 + 24}
     done = json.loads(trained("synth", "w", *trained.settings(), "--json").stdout)
