@@ -6,7 +6,7 @@ samples; an event covers the half-open range [onset, onset + num_samples).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from schemas.canonical import canonical_json
@@ -150,6 +150,10 @@ class ScenePlan:
     def example_id(self) -> str:
         """The address that `wakebeam regenerate` takes: `split/000000123`."""
         return example_id(self.split, self.index)
+
+    def without_events(self) -> ScenePlan:
+        """Return the plan of what lies under the events."""
+        return replace(self, events=())
 
     def to_json(self) -> bytes:
         """Return the canonical JSON of the plan."""

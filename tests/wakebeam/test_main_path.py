@@ -51,8 +51,11 @@ def test_check_verify_and_synth_agree(trained) -> None:
     found = json.loads(trained("check", "w", *trained.settings(), "--json").stdout)
     assert found["splits"]["train"]["examples"] == 96
     assert len(found["takes"]) == 30
-    assert found["near_doubles"] == []
-    assert "takes: 30, of which 0" in trained("check", "w", *trained.settings(), "--strict").stdout
+    assert not any(take["faults"] for take in found["takes"])
+    assert found["near_doubles"], "chirps of neighbouring pitch sound the same"
+    strict = trained("check", "w", *trained.settings(), "--strict", code=1)
+    assert "takes: 30, of which 0" in strict.stdout
+    assert "pairs of clips sound the same" in strict.stdout
     verified = json.loads(trained("verify", "w/data", "--json").stdout)
     assert verified == {"problems": [], "records": 96 + 24 + 24}
     done = json.loads(trained("synth", "w", *trained.settings(), "--json").stdout)
