@@ -25,7 +25,7 @@ from schemas.errors import WakebeamError
 
 _SYNCHRONOUS = 2
 _RATE, _PITCH = 1, 3
-_UTF8 = 1
+_UTF8, _PHONEMES = 1, 0x100
 _LENGTH_BYTES = 8
 
 
@@ -55,12 +55,23 @@ class Espeak:
         self.sample_rate_hz = int(hello["sample_rate_hz"])
 
     def speak(self, phrase: str, voice: str, rate_wpm: int, pitch: int) -> npt.NDArray[np.int16]:
-        """Return (num_samples,) int16, whatever was spoken before; empty for an unknown voice."""
+        """Return (num_samples,) int16, whatever was spoken before; empty for an unknown voice.
+
+        A phrase in double brackets is spelt in the library's phonemes: `[[h@l'oU]]`.
+        """
         request = {"phrase": phrase, "voice": voice, "rate_wpm": rate_wpm, "pitch": pitch}
-        self._to_server.write(json.dumps(request).encode() + b"\n")
+        return np.frombuffer(self._ask("samples", request), dtype="<i2")
+
+    def phonemes(self, phrase: str, voice: str = "en-us") -> list[tuple[str, ...]]:
+        """Return the phonemes of each word, in the library's mnemonics."""
+        text = self._ask("phonemes", {"phrase": phrase, "voice": voice}).decode()
+        return [tuple(word.split("_")) for word in text.split()]
+
+    def _ask(self, what: str, request: dict[str, object]) -> bytes:
+        self._to_server.write(json.dumps([what, request]).encode() + b"\n")
         self._to_server.flush()
         size = int.from_bytes(self._from_server.read(_LENGTH_BYTES), "little")
-        return np.frombuffer(self._from_server.read(size), dtype="<i2")
+        return self._from_server.read(size)
 
     def close(self) -> None:
         """End the server."""
@@ -112,9 +123,20 @@ class _Library:
         self._library.espeak_SetParameter(_PITCH, pitch, 0)
         text = phrase.encode("utf-8") + b"\0"
         size = ctypes.c_size_t(len(text))
-        self._library.espeak_Synth(text, size, 0, 1, 0, _UTF8, None, None)
+        self._library.espeak_Synth(text, size, 0, 1, 0, _UTF8 | _PHONEMES, None, None)
         self._library.espeak_Synchronize()
         return b"".join(self._chunks)
+
+    def phonemes(self, phrase: str, voice: str) -> bytes:
+        self._library.espeak_SetVoiceByName(voice.encode())
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        rest = ctypes.c_char_p(phrase.encode("utf-8"))
+        clauses = []
+        while rest.value:
+            clauses.append(
+                self._library.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, ord("_") << 8)
+            )
+        return b" ".join(clauses)
 
     def _receive(self, samples: int | None, count: int, _: object) -> int:
         if samples and count > 0:
@@ -142,12 +164,12 @@ def _serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     if "error" in hello:
         return
     for line in requests:
-        request = json.loads(line)
+        what, request = json.loads(line)
         child = os.fork()
         if child == 0:
             try:
-                spoken = library.samples(**request)
-                replies.write(len(spoken).to_bytes(_LENGTH_BYTES, "little") + spoken)
+                reply = getattr(library, what)(**request)
+                replies.write(len(reply).to_bytes(_LENGTH_BYTES, "little") + reply)
                 replies.flush()
             finally:
                 os._exit(0)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import soundfile
 
 from pipeline.espeak import Espeak
+from pipeline.near_misses import near_misses
 from schemas.errors import RequestError, WakebeamError
 
 ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029")
@@ -88,6 +89,25 @@ def speak_takes(
     return len(missing), kept
 
 
+def speak_near_misses(
+    phrase: str,
+    out: Path,
+    *,
+    count: int,
+    num_takes: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[int, int]:
+    """Speak what a phrase is mistaken for (near_misses.py) into a folder for each.
+
+    Arguments and returns as `speak_takes`; `count` near misses of `num_takes` takes each.
+    """
+    with Espeak() as engine:
+        missed = near_misses(engine.phonemes(phrase), count=count, seed=seed)
+    spelt = ["[[" + " ".join("".join(word) for word in words) + "]]" for words in missed]
+    return speak_takes(spelt, out, num_takes=num_takes, seed=seed, progress=progress)
+
+
 def _path(folder: Path, voice: str, rate_wpm: int, pitch: int) -> Path:
     return folder / f"{folder.name}__{voice}__r{rate_wpm}__p{pitch}.wav"
 
@@ -111,7 +131,10 @@ def _hash(text: str) -> int:
 
 
 def _slug(phrase: str) -> str:
-    slug = re.sub(r"\W+", "_", phrase.casefold()).strip("_")[:60]
+    spelt = phrase.startswith("[[")  # in phonemes, where case and marks make the difference
+    slug = re.sub(r"\W+", "_", phrase if spelt else phrase.casefold()).strip("_")[:60]
+    if spelt:
+        slug += "_" + hashlib.sha256(phrase.encode()).hexdigest()[:6]
     if not slug:
         raise RequestError(f"the phrase {phrase!r} has no letter", expected="words to speak")
     return slug

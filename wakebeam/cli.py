@@ -25,6 +25,7 @@ NO_NEGATIVES = (
     "Name folders of other sounds with --negative; `wakebeam speak` can make some"
 )
 _USELESS = 0.5
+_REPEATED = ("--keyword", "--negative", "--near-miss", "--background")
 _INTERRUPTED = 130
 
 app = typer.Typer(
@@ -68,6 +69,9 @@ def init(
     keyword: Annotated[list[Path], typer.Option(help="folders of takes; the name is the label")],
     background: Annotated[list[Path], typer.Option(help="folders of ambient sound")],
     negative: Annotated[list[Path] | None, typer.Option(help="folders of other sounds")] = None,
+    near_miss: Annotated[
+        list[Path] | None, typer.Option(help="folders of what it is mistaken for")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="of the recipe")] = None,
     preset: Annotated[
         str, typer.Option(help="wake-word, commands, soundscape or ten-second-activate")
@@ -81,6 +85,7 @@ def init(
         folder,
         keywords=keyword,
         negatives=negative or [],
+        near_misses=near_miss or [],
         backgrounds=background,
         name=name,
         preset=preset,
@@ -88,7 +93,7 @@ def init(
     )
     where = shlex.quote(str(path))
     show(f"wrote {path}\nnext: wakebeam check {where}; wakebeam run {where}")
-    if not negative:
+    if not negative and not near_miss:
         say(NO_NEGATIVES)
 
 
@@ -370,14 +375,30 @@ def speak(
     out: Annotated[Path, typer.Option(help="folder; each phrase gets a folder in it")],
     takes: Annotated[int, typer.Option(min=1, help="of each phrase")] = 100,
     seed: Annotated[int, typer.Option(min=0)] = 7,
+    near_misses: Annotated[
+        int, typer.Option(min=0, help="speak so many phrases that it is mistaken for, instead")
+    ] = 0,
 ) -> None:
-    """Speak phrases in many voices, rates and pitches; takes that exist are kept."""
-    from pipeline.speech import speak_takes
+    """Speak phrases in many voices, rates and pitches; takes that exist are kept.
+
+    A phrase in double brackets is spelt in espeak-ng's phonemes: "[[h@l'oU]]".
+    """
+    from pipeline.speech import speak_near_misses, speak_takes
     from wakebeam.console import progress
 
+    made = kept = 0
     with progress("speak", "takes") as update:
-        made, kept = speak_takes(phrases, out, num_takes=takes, seed=seed, progress=update)
+        if near_misses:
+            each = {"count": near_misses, "num_takes": takes, "seed": seed}
+            for phrase in phrases:
+                counts = speak_near_misses(phrase, out, **each, progress=update)
+                made, kept = made + counts[0], kept + counts[1]
+        else:
+            made, kept = speak_takes(phrases, out, num_takes=takes, seed=seed, progress=update)
     show(f"{out}: {made} takes spoken, {kept} were there")
+    if near_misses:
+        show(f"next: wakebeam init DIR --keyword … --near-miss {shlex.quote(str(out))} …")
+        return
     folders = sorted(shlex.quote(str(path)) for path in out.iterdir() if path.is_dir())
     show(f"next: wakebeam init DIR --keyword {folders[0]} --negative … --background …")
 
@@ -400,7 +421,7 @@ def spread(argv: list[str]) -> list[str]:
     out, current = argv[:1], None
     for word in argv[1:]:
         if word.startswith("-"):
-            current = word if word in ("--keyword", "--negative", "--background") else None
+            current = word if word in _REPEATED else None
             if current is None:
                 out.append(word)
         elif current is not None:

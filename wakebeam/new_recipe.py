@@ -20,6 +20,7 @@ def write_recipe(
     keywords: Sequence[Path],
     negatives: Sequence[Path],
     backgrounds: Sequence[Path],
+    near_misses: Sequence[Path] = (),
     name: str | None = None,
     preset: str = DEFAULT_PRESET,
     overwrite: bool = False,
@@ -53,14 +54,15 @@ def write_recipe(
             expected="a name for each keyword",
             fix="rename one, or put both into one folder if they are the same keyword",
         )
-    for material in (*keywords, *negatives, *backgrounds):
+    for material in (*keywords, *negatives, *near_misses, *backgrounds):
         _require_audio(material)
     for keyword in keywords:
-        _require_takes(keyword, [*negatives, *backgrounds])
+        _require_takes(keyword, [*negatives, *near_misses, *backgrounds])
     text = recipe_template(
         name=name or _label(keywords[0]),
         keyword=[(_from(folder, p), _label(p), _pattern(p)) for p in keywords],
-        negative=[(_from(folder, p), "speech", _pattern(p)) for p in negatives],
+        negative=[(_from(folder, p), "speech", _pattern(p)) for p in negatives]
+        + [(_from(folder, p), "near_miss", _pattern(p)) for p in near_misses],
         background=[(_from(folder, p), _pattern(p)) for p in backgrounds],
         preset=preset,
     )
