@@ -1,8 +1,8 @@
 """What a phrase is mistaken for: its own phonemes with one or two of them changed a little.
 
 Phonemes are espeak-ng's mnemonics for English. The distance of two consonants is the weighted sum
-of the features in which they differ: voice 0.4, place 0.3 and manner 0.7 for each step, two steps at
-most; of two vowels, of height and backness (0.5 for each step) and length (0.3). A consonant is
+of the features in which they differ: voice 0.4, place 0.3 and manner 0.7 for each step, two steps
+at most; of two vowels, of height and backness (0.5 for each step) and length (0.3). A consonant is
 never changed into a vowel. A near miss has one change or two, of a distance between 0.3 and 1.5
 each; dropping the first or the last two phonemes of a word is a change too. The nearest are as
 likely as the rest: all that qualify are put into an order by a hash of (seed, phrase, change).

@@ -403,6 +403,25 @@ def speak(
     show(f"next: wakebeam init DIR --keyword {folders[0]} --negative … --background …")
 
 
+@app.command(epilog="Example: wakebeam rooms --out rooms --count 60")
+def rooms(
+    out: Annotated[Path, typer.Option(help="folder")],
+    count: Annotated[int, typer.Option(min=1, max=10_000)] = 60,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    rate_hz: Annotated[int, typer.Option("--rate", min=8000, max=96_000)] = 16_000,
+) -> None:
+    """Make impulse responses of rooms, for material.room and the effect `room`."""
+    from pipeline.rooms import generate_rooms
+    from wakebeam.console import progress
+
+    with progress("rooms", "rooms") as update:
+        made = generate_rooms(out, count=count, seed=seed, sample_rate_hz=rate_hz, progress=update)
+    show(
+        f"{out}: {made} rooms made, {count - made} were there\n"
+        f"next: in the recipe, material.room: [{{path: {out}}}] and scene.effects.room: [0.5, 1.0]"
+    )
+
+
 @app.command(epilog="Example: wakebeam demo")
 def demo(
     out: Annotated[Path, typer.Option(help="folder")] = Path("wakebeam-demo"),
