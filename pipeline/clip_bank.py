@@ -45,6 +45,8 @@ _PACK, _INDEX = "clips.pcm16", "index.json"
 _REJECTS, _SOURCES = "rejects.json", "sources.json"
 _SHORTEST_BACKGROUND_S = 0.5
 _LONGEST_ROOM_S = 2.0
+_KEYWORD_PARTS = {"first half": (0.0, 0.5), "last half": (0.5, 1.0), "two thirds": (0.0, 0.65)}
+_SHORTEST_PART_S = 0.1
 _SHORTEST_CLIP_SAMPLES = 2
 _MAX_SOURCES = 50
 _NUM_THREADS = 2
@@ -167,15 +169,17 @@ def build_bank(
                 if isinstance(result, str):
                     rejects.append(Reject(file.clip_id, result))
                 else:
-                    clip, samples = result
-                    data = samples.astype("<i2").tobytes()
-                    pack.write(data)
-                    hashes.append(hashlib.sha256(data).hexdigest())
-                    clips.append(_moved(clip, position))
-                    position += len(samples)
+                    for clip, samples in [result, *_parts(*result, recipe)]:
+                        data = samples.astype("<i2").tobytes()
+                        pack.write(data)
+                        hashes.append(hashlib.sha256(data).hexdigest())
+                        clips.append(_moved(clip, position))
+                        position += len(samples)
                 if progress is not None:
                     progress(done, len(files))
         _require_usable(recipe, clips, rejects)
+        order = sorted(range(len(clips)), key=lambda i: clips[i].clip_id)
+        clips, hashes = [clips[i] for i in order], [hashes[i] for i in order]
         rows = [clip.to_json() for clip in clips]
         bank_digest = digest([BANK_VERSION, SETTINGS_VERSION, rate, rows, hashes])
         index = {
@@ -238,6 +242,31 @@ def _decode(file: SourceFile, rate: int, material: Material) -> tuple[Clip, Pcm]
         shared=file.shared,
     )
     return clip, samples
+
+
+def _parts(clip: Clip, samples: Pcm, recipe: Recipe) -> Iterator[tuple[Clip, Pcm]]:
+    """Halves and a prefix of a keyword take, as near misses of its own group."""
+    if clip.role != "keyword" or not recipe.material.keyword_parts:
+        return
+    for name, (start, stop) in _KEYWORD_PARTS.items():
+        part = samples[round(start * len(samples)) : round(stop * len(samples))]
+        x = part.astype(np.float32) / np.float32(FULL_SCALE)
+        level = active_level_dbfs(x, recipe.sample_rate_hz, silent=-np.inf)
+        if len(part) >= _SHORTEST_PART_S * recipe.sample_rate_hz and np.isfinite(level):
+            _, folder, rest = clip.clip_id.split("/", 2)
+            yield (
+                replace(
+                    clip,
+                    clip_id=f"negative/{folder} parts/{rest}#{name}",
+                    role="negative",
+                    kind="near_miss",
+                    label="near_miss",
+                    num_samples=len(part),
+                    level_dbfs=round(level, 4),
+                    peak=int(np.abs(part.astype(np.int32)).max()),
+                ),
+                part,
+            )
 
 
 def _from_direct_sound(response: FloatArray, rate: int) -> FloatArray:

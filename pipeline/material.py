@@ -91,7 +91,9 @@ def material_fingerprint(recipe: Recipe, base_dir: Path) -> str:
         stat = file.path.stat()
         row = [file.clip_id, file.kind, file.label, file.licence, file.group, file.reject]
         rows.append([*row, file.shared, stat.st_size, stat.st_mtime_ns])
-    return digest([recipe.sample_rate_hz, recipe.material.trim, recipe.material.channel, rows])
+    material = recipe.material
+    how = [material.trim, material.channel, material.keyword_parts]
+    return digest([recipe.sample_rate_hz, how, rows])
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:

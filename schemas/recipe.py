@@ -93,6 +93,9 @@ class Material(_Section):
     negative: tuple[NegativeMaterial, ...] = ()
     background: tuple[BackgroundMaterial, ...] = Field(min_length=1)
     room: tuple[RoomMaterial, ...] = ()
+    keyword_parts: bool = Field(
+        False, description="halves and beginnings of the keyword's takes serve as near misses"
+    )
     channel: Literal["mix", "first"] = Field("mix", description="of several channels")
     trim: bool = Field(True, description="cut takes to where the sound is; False: as recorded")
 

@@ -258,13 +258,13 @@ def verify(dataset: str, as_json: AsJson = False) -> None:
     if as_json:
         show_json({"records": found.num_records, "problems": found.problems})
     else:
-        show("\n".join([*found.problems, f"{found.num_records} records checked"]))
+        end = "" if found.problems else ", all of them sound"
+        show("\n".join([*found.problems, f"{found.num_records} records checked{end}"]))
     if found.problems:
         raise WakebeamError(
-            f"{dataset} has {len(found.problems)} problems",
-            fix="delete the damaged shards and run `wakebeam synth` again",
+            f"{dataset} is damaged in {len(found.problems)} places",
+            fix="run `wakebeam synth` again: it makes missing and damaged shards anew",
         )
-    say("sound")
 
 
 @app.command(epilog="Example: wakebeam train w/recipe.yaml")

@@ -231,3 +231,20 @@ def test_folders_behind_links_are_material_and_loops_end(tmp_path) -> None:
     )
     bank = build_bank(made, base_dir=tmp_path, bank_root=tmp_path / "bank")
     assert len([c for c in bank.clips if c.role == "keyword"]) == 12
+
+
+def test_parts_of_keywords_become_near_misses_of_the_same_group(tmp_path) -> None:
+    material(tmp_path)
+    bank = build_bank(_recipe(keyword_parts=True), base_dir=tmp_path, bank_root=tmp_path / "bank")
+    takes = {clip.clip_id: clip for clip in bank.clips if clip.role == "keyword"}
+    parts = [clip for clip in bank.clips if clip.kind == "near_miss"]
+    assert len(parts) == 3 * len(takes) == 36
+    assert [clip.clip_id for clip in bank.clips] == sorted(clip.clip_id for clip in bank.clips)
+    for part in parts:
+        path, name = part.clip_id.split("#")
+        take = takes["keyword/kw/" + path.split("/", 2)[2]]
+        whole, samples = bank.samples(take), bank.samples(part)
+        start = len(whole) - len(samples) if name == "last half" else 0
+        np.testing.assert_array_equal(samples, whole[start : start + len(samples)])
+        assert part.group == take.group
+        assert part.peak == np.abs(samples.astype(int)).max()
