@@ -21,13 +21,13 @@ product rule that is the conditional law. Every draw takes one number, whatever 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.clip_choice import choose
 from pipeline.randomness import Draws
 from schemas.errors import MaterialError
 from schemas.recipe import CountRange
@@ -205,18 +205,6 @@ def _shifted_sum(before: FloatArray, costs: IntArray, weights: FloatArray) -> Fl
     for cost in np.flatnonzero(mass[:size]).tolist():
         out[cost:] += mass[cost] * before[: size - cost]
     return out
-
-
-def choose(cumulative: Sequence[float], number: float) -> int:
-    """Return the index that `number` in [0, 1) picks; never one whose weight is 0.
-
-    Args:
-        cumulative: cumulated weights; their sum need not be 1.
-        number: a uniform number.
-    """
-    total = cumulative[-1]
-    at = bisect_right(cumulative, number * total)
-    return at if at < len(cumulative) else bisect_right(cumulative, total * (1.0 - 2.0**-52))
 
 
 def worst_case(pools: Sequence[ClipPool], counts: Sequence[CountRange]) -> list[int]:

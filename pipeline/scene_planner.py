@@ -10,8 +10,7 @@ Clips. A keyword's label is drawn uniformly, then one of its clips. Negatives ar
 weight proportional to the square root of its number of clips, so that a folder of thousands
 doesn't drown one of hundreds, nor a handful be heard too often.
 
-Backgrounds. A clip longer than the scene gives a window at a uniform offset. A shorter one is
-begun at a uniform offset and joined, with equal power over 50 ms, to others of its own folder.
+Backgrounds are drawn by background_planner.py.
 
 Draws, in this order from one stream: counts and clips (feasibility.py); level and backgrounds; for
 each clip its SNR and effects; the layout (placement.py); ambient events; the channel.
@@ -19,24 +18,30 @@ each clip its SNR and effects; the layout (placement.py); ambient events; the ch
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.feasibility import ClipPool, CountLaw, FloatArray, choose, worst_case
+from pipeline.background_planner import BackgroundPlanner
+from pipeline.clip_choice import (
+    CountChoice,
+    FloatArray,
+    choose,
+    cumulated,
+    folder_weights,
+    label_weights,
+)
+from pipeline.feasibility import ClipPool, CountLaw, worst_case
 from pipeline.placement import assign_lanes, place, require_feasible, require_lanes
 from pipeline.randomness import Draws, Purpose, Streams
 from schemas.clips import Clip
 from schemas.effects import EFFECTS, AppliedEffect, effected_length, scaled_length
 from schemas.errors import InfeasibleScene, MaterialError
-from schemas.recipe import CountRange, EffectRanges, Recipe
-from schemas.scene import BackgroundPiece, Overlay, PlacedEvent, ScenePlan, SceneSpec
+from schemas.recipe import EffectRanges, Recipe
+from schemas.scene import Overlay, PlacedEvent, ScenePlan, SceneSpec
 from schemas.units import seconds_to_samples
 
 FADE_S = 0.005
-CROSSFADE_S = 0.05
 _PLACES = 10**6
 
 
@@ -75,13 +80,10 @@ class ScenePlanner:
         self._backgrounds, self._rooms = by_role["background"], by_role["room"]
         self._talkers = [c for c in by_role["negative"] if c.kind == "speech"]
         self._require_material()
-        self._background_choice = _cumulated(_folder_weights(self._backgrounds))
-        self._siblings = _by_folder(self._backgrounds)
-        self._num_backgrounds = _CountChoice(scene.num_backgrounds)
+        self._under = BackgroundPlanner(scene, self.spec, self._backgrounds, self._talkers)
         self._prepare_law()
         self._prepare_ambient()
         rate = self.spec.sample_rate_hz
-        self._crossfade = seconds_to_samples(CROSSFADE_S, rate)
         self._fade = seconds_to_samples(FADE_S, rate)
         self._overlay = None
         if scene.overlay is not None:
@@ -101,7 +103,7 @@ class ScenePlanner:
         clips = [self._clips[0][i] for i in drawn.keywords]
         clips += [self._clips[1][i] for i in drawn.negatives]
         level = _between(scene.level_dbfs, draws.uniform())
-        backgrounds, background_dbfs = self._draw_backgrounds(draws, level - scene.snr_db[1])
+        backgrounds, background_dbfs = self._under.draw(draws, level - scene.snr_db[1])
         facts = [self._draw_event(draws, clip) for clip in clips]
         lengths = [fact[2] for fact in facts]
         tracks, onsets = self._lay_out(draws, lengths, len(drawn.keywords))
@@ -195,63 +197,11 @@ class ScenePlanner:
                 onsets[i] = onset
         return tracks, onsets
 
-    def _draw_backgrounds(
-        self, draws: Draws, level_dbfs: float
-    ) -> tuple[tuple[BackgroundPiece, ...], float]:
-        """Pieces of all layers, and the level that they have together."""
-        layers = self._num_backgrounds(draws.uniform())
-        each = level_dbfs - 10.0 * math.log10(layers)
-        pieces: list[BackgroundPiece] = []
-        for _ in range(layers):
-            clip = self._backgrounds[choose(self._background_choice, draws.uniform())]
-            siblings = self._siblings[_folder(clip)]
-            pieces += self._chain(draws, clip, siblings, each)
-        babble = self._scene.babble
-        if babble is not None and draws.uniform() < babble.probability:
-            talkers = self._num_talkers(draws.uniform())
-            louder = round(_between(babble.level_db, draws.uniform()), 3)
-            for _ in range(talkers):
-                clip = self._talkers[draws.below(len(self._talkers))]
-                level = level_dbfs + louder - 10.0 * math.log10(talkers)
-                pieces += self._chain(draws, clip, self._talkers, level)
-            level_dbfs += 10.0 * math.log10(1.0 + 10.0 ** (louder / 10.0))
-        return tuple(pieces), round(level_dbfs, 3)
-
-    def _chain(
-        self, draws: Draws, clip: Clip, siblings: Sequence[Clip], level_dbfs: float
-    ) -> list[BackgroundPiece]:
-        """One layer: a window of a long clip, or short ones joined end to end."""
-        n = self.spec.num_samples
-        if clip.num_samples >= n:
-            offset = draws.below(clip.num_samples - n + 1)
-            gain_db = self._background_gain(level_dbfs, clip)
-            return [BackgroundPiece(clip.clip_id, offset, 0, n, gain_db)]
-        pieces = []
-        position = fade_in = 0
-        offset = draws.below(clip.num_samples)
-        while True:
-            length = min(clip.num_samples - offset, n - position)
-            last = position + length >= n
-            following = clip if last else siblings[draws.below(len(siblings))]
-            shortest = min(length - fade_in, following.num_samples // 2)
-            fade_out = 0 if last else max(0, min(self._crossfade, shortest))
-            gain_db = self._background_gain(level_dbfs, clip)
-            pieces.append(
-                BackgroundPiece(clip.clip_id, offset, position, length, gain_db, fade_in, fade_out)
-            )
-            if last:
-                return pieces
-            position += length - fade_out
-            clip, offset, fade_in = following, 0, fade_out
-
-    def _background_gain(self, level_dbfs: float, clip: Clip) -> float:
-        return 0.0 if self._overlay is not None else round(level_dbfs - clip.level_dbfs, 3)
-
     def _prepare_law(self) -> None:
         """Set up counts and clips; refuse what the recipe says to refuse."""
         scene, spec = self._scene, self.spec
         slowest = [_least(scene.effects, name) for name in ("speed", "tempo")]
-        weights = (_label_weights(self._clips[0]), self._negative_weights(self._clips[1]))
+        weights = (label_weights(self._clips[0]), self._negative_weights(self._clips[1]))
         pools = tuple(
             ClipPool(
                 np.array(
@@ -324,15 +274,13 @@ class ScenePlanner:
         self.never_placed += tuple(clip for clip in self._ambient if clip not in fitting)
         self._ambient = fitting if wanted is not None and wanted.range[1] else []
         if self._ambient and wanted is not None:
-            self._ambient_choice = _cumulated(_folder_weights(self._ambient))
-            self._num_ambient = _CountChoice(wanted)
-        if self._scene.babble is not None:
-            self._num_talkers = _CountChoice(self._scene.babble.num_talkers)
+            self._ambient_choice = cumulated(folder_weights(self._ambient))
+            self._num_ambient = CountChoice(wanted)
 
     def _negative_weights(self, clips: Sequence[Clip]) -> FloatArray:
         shares = self._scene.negative_shares
         if shares is None or not clips:
-            return _folder_weights(clips)
+            return folder_weights(clips)
         kinds = {clip.kind for clip in clips}
         total = sum(shares.get(kind, 0.0) for kind in kinds)  # type: ignore[call-overload]
         if total <= 0.0:
@@ -344,7 +292,7 @@ class ScenePlanner:
         for kind in sorted(kinds):
             of = [i for i, clip in enumerate(clips) if clip.kind == kind]
             share = shares.get(kind, 0.0) / total  # type: ignore[call-overload]
-            weights[of] = share * _folder_weights([clips[i] for i in of])
+            weights[of] = share * folder_weights([clips[i] for i in of])
         return weights
 
     def _require_material(self) -> None:
@@ -377,17 +325,6 @@ class ScenePlanner:
             )
 
 
-class _CountChoice:
-    """From a uniform number to a count."""
-
-    def __init__(self, counts: CountRange) -> None:
-        law = counts.probabilities()
-        self._values, self._cumulative = list(law), _cumulated(np.array(list(law.values())))
-
-    def __call__(self, number: float) -> int:
-        return self._values[choose(self._cumulative, number)]
-
-
 def _by_onset(event: PlacedEvent) -> int:
     return event.onset_samples
 
@@ -408,31 +345,3 @@ def _without_longer(pool: ClipPool, most: int) -> ClipPool:
     weights = np.where(pool.lengths <= most, pool.weights, 0.0)
     total = float(weights.sum())
     return ClipPool(pool.lengths, weights / total if total else weights)
-
-
-def _cumulated(weights: FloatArray) -> list[float]:
-    values: list[float] = np.cumsum(weights).tolist()
-    return values
-
-
-def _folder(clip: Clip) -> str:
-    return clip.clip_id.rsplit("/", 1)[0]
-
-
-def _by_folder(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
-    folders: dict[str, list[Clip]] = {}
-    for clip in clips:
-        folders.setdefault(_folder(clip), []).append(clip)
-    return folders
-
-
-def _label_weights(clips: Sequence[Clip]) -> FloatArray:
-    counts = Counter(clip.label for clip in clips)
-    return np.array([1.0 / (len(counts) * counts[clip.label]) for clip in clips])
-
-
-def _folder_weights(clips: Sequence[Clip]) -> FloatArray:
-    folders = [clip.clip_id.split("/")[1] for clip in clips]
-    counts = Counter(folders)
-    total = sum(math.sqrt(count) for count in counts.values())
-    return np.array([1.0 / (math.sqrt(counts[folder]) * total) for folder in folders])

@@ -10,29 +10,69 @@ the examples that it has. How many examples there are and where they lie is not 
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.canonical import digest
-from schemas.effects import EFFECTS
+from schemas.recipe_scene import (
+    Babble,
+    CountRange,
+    EffectRange,
+    EffectRanges,
+    NegativeKind,
+    Overlay,
+    Scene,
+)
+from schemas.recipe_section import Section
+from schemas.recipe_training import (
+    Evaluation,
+    LabelWindow,
+    LogMel,
+    Specgram,
+    StreamTcn,
+    Training,
+    TriggerGru,
+)
 from schemas.units import parse_bytes, seconds_to_samples
 
+__all__ = [
+    "PLAN_VERSION",
+    "SPLITS",
+    "Babble",
+    "BackgroundMaterial",
+    "CountRange",
+    "Dataset",
+    "EffectRange",
+    "EffectRanges",
+    "Evaluation",
+    "Fractions",
+    "KeywordMaterial",
+    "LabelWindow",
+    "LogMel",
+    "Material",
+    "NegativeKind",
+    "NegativeMaterial",
+    "NumExamples",
+    "Overlay",
+    "Recipe",
+    "RoomMaterial",
+    "Scene",
+    "Specgram",
+    "Split",
+    "StreamTcn",
+    "Training",
+    "TriggerGru",
+]
 SPLITS = ("train", "validation", "test")
 
 PLAN_VERSION = 2
 """Of plans and of what renders them: raised whenever the same recipe makes other bytes."""
 
-NegativeKind = Literal["near_miss", "speech", "hard", "ambient"]
 Split = Literal["train", "validation", "test"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _Material(_Section):
+class _Material(Section):
     path: str = Field(min_length=1, description="a file or a folder, searched recursively")
     speaker_pattern: str | None = Field(
         None, description="regular expression on the path; group 1 is the speaker or source"
@@ -86,7 +126,7 @@ class RoomMaterial(_Material):
     """Impulse responses of rooms, for the effect `room`."""
 
 
-class Material(_Section):
+class Material(Section):
     """The recordings that scenes are made from."""
 
     keyword: tuple[KeywordMaterial, ...] = Field(min_length=1)
@@ -100,7 +140,7 @@ class Material(_Section):
     trim: bool = Field(True, description="cut takes to where the sound is; False: as recorded")
 
 
-class Fractions(_Section):
+class Fractions(Section):
     """Share of speakers or sources that goes to each split."""
 
     train: float = Field(0.8, ge=0, le=1)
@@ -115,165 +155,7 @@ class Fractions(_Section):
         return self
 
 
-class CountRange(_Section):
-    """An inclusive range of counts; uniform, or with one weight a count.
-
-    In YAML either `[0, 3]` or `{range: [0, 3], weights: [1, 4, 2, 1]}`.
-    """
-
-    range: tuple[Annotated[int, Field(ge=0, le=1000)], Annotated[int, Field(ge=0, le=1000)]]
-    weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_list(cls, value: Any) -> Any:
-        return {"range": value} if isinstance(value, list | tuple) else value
-
-    @model_validator(mode="after")
-    def _consistent(self) -> CountRange:
-        low, high = self.range
-        if low > high:
-            raise ValueError(f"the range is upside down: [{low}, {high}]")
-        if self.weights is not None:
-            if len(self.weights) != high - low + 1:
-                raise ValueError(
-                    f"{high - low + 1} counts from {low} to {high} need as many weights, "
-                    f"got {len(self.weights)}"
-                )
-            if sum(self.weights) <= 0:
-                raise ValueError("at least one weight must be above 0")
-        return self
-
-    def probabilities(self) -> dict[int, float]:
-        """Return {count: probability}; probabilities sum to 1."""
-        low, high = self.range
-        weights = self.weights or (1.0,) * (high - low + 1)
-        total = sum(weights)
-        return {low + i: weight / total for i, weight in enumerate(weights)}
-
-
-def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
-    if pair[0] > pair[1]:
-        raise ValueError(f"the range is upside down: [{pair[0]:g}, {pair[1]:g}]")
-    return pair
-
-
-class EffectRange(_Section):
-    """How an effect is drawn: for which share of clips (or scenes), and between which values.
-
-    In YAML either `[0.9, 1.1]` or `{range: [0.9, 1.1], probability: 0.5}`.
-    """
-
-    range: tuple[float, float]
-    probability: float = Field(1.0, gt=0, le=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_list(cls, value: Any) -> Any:
-        return {"range": value} if isinstance(value, list | tuple) else value
-
-    _order = field_validator("range")(_ordered)
-
-
-EffectRanges = dict[str, EffectRange]
-
-
-def _known_effects(ranges: EffectRanges) -> EffectRanges:
-    """Check names and bounds against schemas/effects.py; put them in the order of application."""
-    for name, wanted in ranges.items():
-        if name not in EFFECTS:
-            near = difflib.get_close_matches(name, EFFECTS, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(EFFECTS)}"
-            raise ValueError(f"{name!r} is not an effect ({hint})")
-        effect = EFFECTS[name]
-        if not effect.low <= wanted.range[0] <= wanted.range[1] <= effect.high:
-            raise ValueError(
-                f"{name} must lie within [{effect.low:g}, {effect.high:g}] {effect.unit}, got "
-                f"{list(wanted.range)}"
-            )
-        if any(abs(effect.at_step(value) - value) > 1e-9 for value in wanted.range):
-            raise ValueError(
-                f"{name}: values are multiples of {effect.step:g}, got {list(wanted.range)}"
-            )
-    return {name: ranges[name] for name in EFFECTS if name in ranges}
-
-
-class Overlay(_Section):
-    """The classic exercise's levels: clips as recorded over a turned-down background."""
-
-    background_gain_db: float = Field(-20.0, ge=-100, le=0)
-    final_dbfs: float = Field(-20.0, ge=-100, le=0)
-
-
-class Babble(_Section):
-    """Other speech, much of it at once, as a background."""
-
-    num_talkers: CountRange = CountRange(range=(4, 8))
-    level_db: tuple[float, float] = Field((-6.0, 0.0), description="against the background")
-    probability: float = Field(0.2, gt=0, le=1)
-
-    _order = field_validator("level_db")(_ordered)
-
-
-class Scene(_Section):
-    """What one synthesized example contains."""
-
-    duration_s: float = Field(10.0, gt=0, le=3600)
-    num_keywords: CountRange = CountRange(range=(0, 3))
-    num_negatives: CountRange = CountRange(range=(0, 4))
-    num_ambient: CountRange | None = Field(
-        None, description="negatives of kind ambient, over all else; None: as other negatives"
-    )
-    num_backgrounds: CountRange = CountRange(range=(1, 1))
-    negative_shares: dict[NegativeKind, Annotated[float, Field(ge=0)]] | None = Field(
-        None, description="share of each kind among negatives; None: by the size of folders"
-    )
-    polyphony: int = Field(1, ge=1, le=16, description="how many clips may sound at once")
-    min_gap_s: float = Field(0.1, ge=0, le=3600)
-    margin_s: float = Field(0.0, ge=0, le=1800)
-    keyword_tail_s: float = Field(
-        0.0, ge=0, le=1800, description="scene that a keyword needs after its end"
-    )
-    on_infeasible: Literal["refuse", "condition"] = "refuse"
-    snr_db: tuple[float, float] = (0.0, 20.0)
-    level_dbfs: tuple[float, float] = (-35.0, -12.0)
-    babble: Babble | None = None
-    overlay: Overlay | None = Field(None, description="instead of snr_db and level_dbfs")
-    effects: EffectRanges = Field({}, description="on each clip")
-    channel: EffectRanges = Field({}, description="on the whole scene")
-
-    _ranges = field_validator("snr_db", "level_dbfs")(_ordered)
-    _effects = field_validator("effects", "channel")(_known_effects)
-
-    @field_validator("level_dbfs")
-    @classmethod
-    def _below_full_scale(cls, level: tuple[float, float]) -> tuple[float, float]:
-        if level[1] > 0:
-            raise ValueError(f"a level above full scale (0 dBFS) can't be stored, got {level[1]:g}")
-        if level[0] < -100:
-            raise ValueError(f"a level below -100 dBFS is less than one bit, got {level[0]:g}")
-        return level
-
-    @field_validator("snr_db")
-    @classmethod
-    def _audible(cls, snr_db: tuple[float, float]) -> tuple[float, float]:
-        if snr_db[0] < -60 or snr_db[1] > 100:
-            raise ValueError(f"an SNR must lie within [-60, 100] dB, got {list(snr_db)}")
-        return snr_db
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Scene:
-        if not 1 <= self.num_backgrounds.range[0] <= self.num_backgrounds.range[1] <= 8:
-            raise ValueError(f"num_backgrounds: 1 to 8, got {list(self.num_backgrounds.range)}")
-        if self.polyphony > 1 and self.keyword_tail_s > self.margin_s:
-            raise ValueError("keyword_tail_s above margin_s needs polyphony 1; raise margin_s")
-        longer = [name for name in self.channel if EFFECTS[name].changes_length]
-        if longer:
-            raise ValueError(f"channel: {longer[0]} would change the length of the scene")
-        return self
-
-
-class NumExamples(_Section):
+class NumExamples(Section):
     """Examples for each split."""
 
     train: int = Field(4000, ge=0, le=10**9)
@@ -281,7 +163,7 @@ class NumExamples(_Section):
     test: int = Field(400, ge=0, le=10**9)
 
 
-class Dataset(_Section):
+class Dataset(Section):
     """Where the examples go and how they are stored."""
 
     out: str = "data"
@@ -292,90 +174,7 @@ class Dataset(_Section):
     _size = field_validator("shard_bytes", mode="before")(parse_bytes)
 
 
-class LogMel(_Section):
-    """Causal log-mel energies; HTK mel scale, left padding only."""
-
-    family: Literal["log_mel"] = "log_mel"
-    window_s: float = Field(0.025, ge=0.001, le=1)
-    hop_s: float = Field(0.010, ge=0.001, le=1)
-    fft_size: int = Field(512, ge=16, le=2**16, description="a power of two")
-    num_mels: int = Field(40, ge=4, le=256)
-    low_hz: float = Field(80.0, ge=0)
-    high_hz: float = Field(7600.0, gt=0)
-
-
-class Specgram(_Section):
-    """The reference exercise's power spectrogram on raw int16 counts, without padding."""
-
-    family: Literal["specgram"] = "specgram"
-    window_samples: int = Field(200, ge=8, le=2**16)
-    hop_samples: int = Field(80, ge=1, le=2**16)
-
-
-class StreamTcn(_Section):
-    """The default detector: a small convolutional front and dilated temporal blocks."""
-
-    family: Literal["stream_tcn"] = "stream_tcn"
-    channels: int = Field(96, ge=8, le=1024)
-    num_blocks: int = Field(8, ge=1, le=32)
-    dropout: float = Field(0.1, ge=0, lt=1)
-
-
-class TriggerGru(_Section):
-    """The ten-second reference network (523,329 parameters with its defaults)."""
-
-    family: Literal["trigger_gru"] = "trigger_gru"
-    filters: int = Field(196, ge=1)
-    units: int = Field(128, ge=1)
-    dropout: float = Field(0.8, ge=0, lt=1)
-    reset_after: bool = True
-
-
-class LabelWindow(_Section):
-    """Which output steps are taught to fire, relative to the end of a keyword.
-
-    Steps from `ignore_fraction` of the way through the keyword until `ignore_after_s` after its
-    end that are not positive have weight 0: firing there is neither right nor wrong.
-    """
-
-    rule: Literal["window", "exercise"] = Field(
-        "window", description="exercise: fifty steps after the end, on the classic exercise's clock"
-    )
-    start_s: float = -0.05
-    end_s: float = 0.25
-    ignore_fraction: float = Field(0.45, ge=0, le=1)
-    ignore_after_s: float = Field(0.5, ge=0)
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> LabelWindow:
-        if self.start_s >= self.end_s:
-            raise ValueError("end_s must be after start_s")
-        return self
-
-
-class Training(_Section):
-    """How the network is fitted."""
-
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(16, ge=1)
-    learning_rate: float = Field(3e-3, gt=0)
-    weight_decay: float = Field(1e-3, ge=0)
-    clip_norm: float = Field(5.0, gt=0)
-    positive_weight: float = Field(4.0, gt=0)
-    early_stopping_epochs: int = Field(4, ge=1)
-    strategy: Literal["auto", "one", "mirrored", "multiworker"] = "auto"
-    label_window: LabelWindow = LabelWindow()
-
-
-class Evaluation(_Section):
-    """How detections are counted."""
-
-    debounce_s: float = Field(1.0, ge=0)
-    hit_window_s: float = Field(1.0, ge=0)
-    max_false_accepts_per_hour: float = Field(0.5, ge=0)
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """A whole `recipe.yaml`."""
 
     schema_version: Literal[1] = Field(1, alias="schema")

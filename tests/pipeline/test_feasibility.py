@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.feasibility import ClipPool, CountLaw, choose, worst_case
+from pipeline.clip_choice import choose
+from pipeline.feasibility import ClipPool, CountLaw, worst_case
 from schemas.errors import MaterialError
 from schemas.recipe import CountRange
 from tests.fakes import draws

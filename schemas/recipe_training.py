@@ -1,0 +1,92 @@
+"""The recipe's `features`, `model`, `training` and `evaluation`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from schemas.recipe_section import Section
+
+
+class LogMel(Section):
+    """Causal log-mel energies; HTK mel scale, left padding only."""
+
+    family: Literal["log_mel"] = "log_mel"
+    window_s: float = Field(0.025, ge=0.001, le=1)
+    hop_s: float = Field(0.010, ge=0.001, le=1)
+    fft_size: int = Field(512, ge=16, le=2**16, description="a power of two")
+    num_mels: int = Field(40, ge=4, le=256)
+    low_hz: float = Field(80.0, ge=0)
+    high_hz: float = Field(7600.0, gt=0)
+
+
+class Specgram(Section):
+    """The reference exercise's power spectrogram on raw int16 counts, without padding."""
+
+    family: Literal["specgram"] = "specgram"
+    window_samples: int = Field(200, ge=8, le=2**16)
+    hop_samples: int = Field(80, ge=1, le=2**16)
+
+
+class StreamTcn(Section):
+    """The default detector: a small convolutional front and dilated temporal blocks."""
+
+    family: Literal["stream_tcn"] = "stream_tcn"
+    channels: int = Field(96, ge=8, le=1024)
+    num_blocks: int = Field(8, ge=1, le=32)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class TriggerGru(Section):
+    """The ten-second reference network (523,329 parameters with its defaults)."""
+
+    family: Literal["trigger_gru"] = "trigger_gru"
+    filters: int = Field(196, ge=1)
+    units: int = Field(128, ge=1)
+    dropout: float = Field(0.8, ge=0, lt=1)
+    reset_after: bool = True
+
+
+class LabelWindow(Section):
+    """Which output steps are taught to fire, relative to the end of a keyword.
+
+    Steps from `ignore_fraction` of the way through the keyword until `ignore_after_s` after its
+    end that are not positive have weight 0: firing there is neither right nor wrong.
+    """
+
+    rule: Literal["window", "exercise"] = Field(
+        "window", description="exercise: fifty steps after the end, on the classic exercise's clock"
+    )
+    start_s: float = -0.05
+    end_s: float = 0.25
+    ignore_fraction: float = Field(0.45, ge=0, le=1)
+    ignore_after_s: float = Field(0.5, ge=0)
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> LabelWindow:
+        if self.start_s >= self.end_s:
+            raise ValueError("end_s must be after start_s")
+        return self
+
+
+class Training(Section):
+    """How the network is fitted."""
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(16, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
+    weight_decay: float = Field(1e-3, ge=0)
+    clip_norm: float = Field(5.0, gt=0)
+    positive_weight: float = Field(4.0, gt=0)
+    early_stopping_epochs: int = Field(4, ge=1)
+    strategy: Literal["auto", "one", "mirrored", "multiworker"] = "auto"
+    label_window: LabelWindow = LabelWindow()
+
+
+class Evaluation(Section):
+    """How detections are counted."""
+
+    debounce_s: float = Field(1.0, ge=0)
+    hit_window_s: float = Field(1.0, ge=0)
+    max_false_accepts_per_hour: float = Field(0.5, ge=0)
