@@ -1,0 +1,126 @@
+"""The command line as people mistype it: one paragraph, the right exit code, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.audio_file import read_audio
+from tests.audio_factory import write
+from tests.wakebeam.conftest import make_workplace
+
+
+def test_a_data_set_may_not_lie_over_the_model(trained) -> None:
+    for out in ("model", "export", "bank/x", "."):
+        settings = [*trained.settings(), "--set", f"dataset.out={out}"]
+        assert "folder of its own" in trained("synth", "w", *settings, code=2).stderr
+
+
+def test_what_can_not_be_judged_is_refused_before_work(trained) -> None:
+    for setting in ("dataset.num_examples.test=0", "scene.num_keywords=[0, 0]"):
+        done = trained("run", "w", *trained.settings(), "--set", setting, code=2)
+        assert "in all three splits" in done.stderr
+
+
+def test_evaluate_a_stream_with_labels(trained) -> None:
+    take = read_audio(sorted((trained.folder / "kw").glob("*.wav"))[0])[0]
+    gap = np.zeros((32_000, 1), np.float32)
+    write(trained.folder / "s.wav", np.concatenate([gap, take, gap]), 16000)
+    end_s = 2 + len(take) / 16000
+    (trained.folder / "s.txt").write_text(f"2.0\t{end_s}\tkw\n")
+    words = ("evaluate", "w/export", "--stream", "s.wav", "--labels", "s.txt")
+    with (trained.folder / "s.txt").open("a") as file:
+        file.write("0.5\t0.9\tdoor\n")
+
+    def no_nan(text: str) -> None:
+        raise AssertionError(text)
+
+    values = json.loads(trained(*words, "--json").stdout, parse_constant=no_nan)
+    assert values["num_keywords"] == 1, "a door is no keyword"
+    assert values["counting"]["hit_window_s"] == 0.9, "as the recipe says"
+    for text, says in (
+        ("2.0\t3.0\tdoor\n", "no keyword"),
+        ("0\tinf\tkw\n", "line 1"),
+        ("9000\t9001\tkw\n", "9000 s"),
+    ):
+        (trained.folder / "s.txt").write_text(text)
+        assert says in trained(*words, code=2).stderr
+    (trained.folder / "s.txt").write_text("2.0 3.0 kw\n")
+    assert "line 1" in trained(*words, code=2).stderr
+
+
+def test_detect_goes_on_after_a_bad_file_and_says_which(trained) -> None:
+    take = sorted((trained.folder / "kw").glob("*.wav"))[0]
+    (trained.folder / "bad.m4a").write_bytes(b"nothing")
+    words = ("detect", "--model", "w/export", "--threshold", "0.0", "bad.m4a", "gone.wav", take)
+    done = trained(*words, code=1)
+    assert "bad.m4a: not readable" in done.stderr
+    assert "gone.wav: can't be opened: No such file" in done.stderr
+    assert "in 1 of 3 files" in done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["file"] == str(take)
+
+
+def test_stopping_says_that_one_can_go_on(tmp_path) -> None:
+    place = make_workplace(tmp_path)
+    settings = [*place.settings(), "--set", "dataset.num_examples.train=100000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wakebeam.cli", "synth", "w", *settings],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("*.tfrecord")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped; the same command goes on" in stderr
+
+
+def test_init_refuses_what_can_not_be_meant(tmp_path) -> None:
+    place = make_workplace(tmp_path)
+    shutil.copytree(tmp_path / "kw", tmp_path / "more" / "kw")
+    take = sorted((tmp_path / "kw").glob("*.wav"))[0]
+    for keyword, negative, says in (
+        ([take], "other", "is a file"),
+        (["kw"], "kw", "something else"),
+        (["kw", "more/kw"], "other", "two keyword folders"),
+    ):
+        words = ("init", "v", "--keyword", *keyword, "--negative", negative)
+        assert says in place(*words, "--background", "noise", code=2).stderr
+    done = place("init", "v", "--keyword", "kw", "--background", tmp_path / "noise")
+    assert "no negatives" in done.stderr
+    assert str(tmp_path / "noise") in (tmp_path / "v/recipe.yaml").read_text()
+    assert "no negatives" in place("check", "v").stdout
+    assert "wakebeam detect --help" in place("detect", "--modle", "x", code=2).stderr
+    assert place("--version").stdout.startswith("wakebeam ")
+
+
+def test_errors_are_one_paragraph_with_the_right_exit_code(tmp_path) -> None:
+    from tests.wakebeam.conftest import Workplace
+
+    place = Workplace(tmp_path)
+    (tmp_path / "recipe.yaml").write_text("schema: 1\nname: x\nscene: {duratoin_s: 3}\n")
+    for words, code, says in (
+        (("run", "nowhere.yaml"), 2, "wakebeam init"),
+        (("check", "recipe.yaml"), 2, "duration_s"),
+        (("verify", "nowhere"), 1, "manifest.json"),
+        (("detect", "--model", "nowhere", "x.wav"), 2, "wakebeam export"),
+        (("detect", "--model", "nowhere"), 2, "--stdin"),
+        (("frobnicate",), 2, "frobnicate"),
+        (("init", "w", "--keyword", "nowhere", "--background", "nowhere"), 2, "does not exist"),
+    ):
+        done = place(*words, code=code)
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""

@@ -1,0 +1,151 @@
+"""Verbs that make or look at material: init, check, speak, rooms, effects."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.errors import WakebeamError
+from wakebeam.app import APP, HERE, NO_NEGATIVES, AsJson, RecipePath, Set
+from wakebeam.console import say, show, show_json
+
+
+@APP.command(
+    epilog="Example: wakebeam init w --keyword takes/hello --negative speech --background noise"
+)
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="gets recipe.yaml")],
+    keyword: Annotated[list[Path], typer.Option(help="folders of takes; the name is the label")],
+    background: Annotated[list[Path], typer.Option(help="folders of ambient sound")],
+    negative: Annotated[list[Path] | None, typer.Option(help="folders of other sounds")] = None,
+    near_miss: Annotated[
+        list[Path] | None, typer.Option(help="folders of what it is mistaken for")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="of the recipe")] = None,
+    preset: Annotated[
+        str, typer.Option(help="wake-word, commands, soundscape or ten-second-activate")
+    ] = "wake-word",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the recipe")] = False,
+) -> None:
+    """Write a commented recipe for the material given."""
+    from wakebeam.new_recipe import write_recipe
+
+    path = write_recipe(
+        folder,
+        keywords=keyword,
+        negatives=negative or [],
+        near_misses=near_miss or [],
+        backgrounds=background,
+        name=name,
+        preset=preset,
+        overwrite=overwrite,
+    )
+    where = shlex.quote(str(path))
+    show(f"wrote {path}\nnext: wakebeam check {where}; wakebeam run {where}")
+    if not negative and not near_miss:
+        say(NO_NEGATIVES)
+
+
+@APP.command(epilog="Example: wakebeam check w/recipe.yaml")
+def check(
+    recipe: RecipePath = HERE,
+    set_: Set = None,
+    as_json: AsJson = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="fail if any take or pair of takes is to be looked at")
+    ] = False,
+) -> None:
+    """Show what the material is like and what the recipe would make; makes no scenes."""
+    from wakebeam.checking import check as check_recipe
+    from wakebeam.checking import check_text
+    from wakebeam.console import progress
+    from wakebeam.material_check import check_material, is_clean, material_text
+    from wakebeam.stages import make_bank
+    from wakebeam.workspace import Workspace
+
+    workspace = Workspace.open(recipe, set_ or ())
+    bank, _ = make_bank(workspace)
+    with progress("check", "takes") as update:
+        material = check_material(workspace.recipe, bank, workspace.folder, update)
+    found = check_recipe(workspace.recipe, bank)
+    if as_json:
+        show_json(found | material)
+    else:
+        show(material_text(material))
+        show(check_text(found, workspace.recipe))
+    if strict and (bank.rejects or not is_clean(material)):
+        raise WakebeamError(
+            "the material has rejects, faults or doubles, and --strict was given",
+            fix="look at what is listed, and remove or replace it",
+        )
+
+
+@APP.command(epilog='Example: wakebeam speak "hello beacon" --out takes')
+def speak(
+    phrases: Annotated[list[str], typer.Argument(metavar="PHRASE…")],
+    out: Annotated[Path, typer.Option(help="folder; each phrase gets a folder in it")],
+    takes: Annotated[int, typer.Option(min=1, help="of each phrase")] = 100,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    near_misses: Annotated[
+        int, typer.Option(min=0, help="speak so many phrases that it is mistaken for, instead")
+    ] = 0,
+) -> None:
+    """Speak phrases in many voices, rates and pitches; takes that exist are kept.
+
+    A phrase in double brackets is spelt in espeak-ng's phonemes: "[[h@l'oU]]".
+    """
+    from pipeline.speech import speak_near_misses, speak_takes
+    from wakebeam.console import progress
+
+    made = kept = 0
+    with progress("speak", "takes") as update:
+        if near_misses:
+            each = {"count": near_misses, "num_takes": takes, "seed": seed}
+            for phrase in phrases:
+                counts = speak_near_misses(phrase, out, **each, progress=update)
+                made, kept = made + counts[0], kept + counts[1]
+        else:
+            made, kept = speak_takes(phrases, out, num_takes=takes, seed=seed, progress=update)
+    show(f"{out}: {made} takes spoken, {kept} were there")
+    if near_misses:
+        show(f"next: wakebeam init DIR --keyword … --near-miss {shlex.quote(str(out))} …")
+        return
+    folders = sorted(shlex.quote(str(path)) for path in out.iterdir() if path.is_dir())
+    show(f"next: wakebeam init DIR --keyword {folders[0]} --negative … --background …")
+
+
+@APP.command(epilog="Example: wakebeam rooms --out rooms --count 60")
+def rooms(
+    out: Annotated[Path, typer.Option(help="folder")],
+    count: Annotated[int, typer.Option(min=1, max=10_000)] = 60,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    rate_hz: Annotated[int, typer.Option("--rate", min=8000, max=96_000)] = 16_000,
+) -> None:
+    """Make impulse responses of rooms, for material.room and the effect `room`."""
+    from pipeline.rooms import generate_rooms
+    from wakebeam.console import progress
+
+    with progress("rooms", "rooms") as update:
+        made = generate_rooms(out, count=count, seed=seed, sample_rate_hz=rate_hz, progress=update)
+    show(
+        f"{out}: {made} rooms made, {count - made} were there\n"
+        f"next: in the recipe, material.room: [{{path: {out}}}] and scene.effects.room: [0.5, 1.0]"
+    )
+
+
+@APP.command(epilog="Example: wakebeam effects")
+def effects(as_json: AsJson = False) -> None:
+    """List the effects that a recipe may ask for under scene.effects and scene.channel."""
+    from dataclasses import asdict
+
+    from schemas.effects import EFFECTS
+
+    if as_json:
+        show_json({name: asdict(effect) for name, effect in EFFECTS.items()})
+        return
+    for name, effect in EFFECTS.items():
+        bounds = f"{effect.low:g} … {effect.high:g} {effect.unit}"
+        show(f"{name:20}{bounds:24}{effect.help}")

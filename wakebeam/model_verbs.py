@@ -1,0 +1,114 @@
+"""Verbs on models: train, evaluate, export, detect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.errors import AudioError, RequestError
+from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set
+from wakebeam.console import say, show, show_json
+
+
+@APP.command(epilog="Example: wakebeam train w/recipe.yaml")
+def train(recipe: RecipePath = HERE, set_: Set = None, overwrite: Overwrite = False) -> None:
+    """Train on the data set; goes on where a killed run stopped."""
+    from wakebeam.stages import make_model
+    from wakebeam.workspace import Workspace
+
+    workspace = Workspace.open(recipe, set_ or ())
+    result = make_model(workspace, overwrite=overwrite)
+    if result.already_complete:
+        show(f"{workspace.model}: already trained")
+    else:
+        began = f"went on after epoch {result.resumed_from_epoch}; " * bool(
+            result.resumed_from_epoch
+        )
+        show(f"{workspace.model}: {began}{result.card['epochs_trained']} epochs")
+
+
+@APP.command(epilog="Example: wakebeam evaluate w/model --dataset w/data")
+def evaluate(
+    model: Path,
+    dataset: Annotated[str | None, typer.Option(help="its validation and test splits")] = None,
+    stream: Annotated[Path | None, typer.Option(help="a recording, with --labels")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Audacity labels of --stream")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count misses and false accepts per hour, with intervals.
+
+    MODEL is a trained model with --dataset, an export with --stream.
+    """
+    if (dataset is None) == (stream is None) or (stream is None) != (labels is None):
+        raise RequestError(
+            "give either --dataset, or --stream together with --labels",
+            expected="MODEL --dataset DATA, or EXPORT --stream WAV --labels TXT",
+        )
+    from models.evaluation import evaluate as evaluate_model
+    from models.evaluation import report_text
+
+    if dataset is not None:
+        values = evaluate_model(model, dataset).values
+    elif stream is not None and labels is not None:
+        from wakebeam.stream_evaluation import evaluate_stream
+
+        values = evaluate_stream(model, stream, labels).values
+    if as_json:
+        show_json(values)
+    else:
+        show(report_text(values))
+
+
+@APP.command(epilog="Example: wakebeam export w/model --out w/export --dataset w/data")
+def export(
+    model: Path,
+    out: Annotated[Path, typer.Option(help="folder of the export")],
+    dataset: Annotated[str | None, typer.Option(help="to check with; MODEL/../data")] = None,
+) -> None:
+    """Write SavedModel, TFLite float32 and int8, and metadata; refuses where they disagree."""
+    from models.export import export as export_model
+
+    metadata = export_model(model, out, data=dataset or str(model.resolve().parent / "data"))
+    parity = metadata["parity"]
+    show(
+        f"{out}: largest difference in score from the trained model: SavedModel "
+        f"{parity['saved_model']:.1e}, stream {parity['stream_float32']:.1e}, int8 "
+        f"{parity['stream_int8']:.1e} ({parity['int8_detections_agreeing']} of "
+        f"{parity['float_detections']} detections alike)"
+    )
+
+
+@APP.command(epilog="Example: wakebeam detect --model w/export recording.m4a")
+def detect(
+    model: Annotated[Path, typer.Option(help="folder of an export")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE…")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0.0, max=1.0)] = None,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="raw int16 mono at the model's rate")
+    ] = False,
+) -> None:
+    """Print a JSON line for each detection: time_s, onset_s, label, score."""
+    if bool(files) == stdin:
+        raise RequestError("name files or pass --stdin, one of the two")
+    from models.streaming import StreamingDetector
+    from wakebeam.detecting import detect_file, detect_pcm
+
+    detector = StreamingDetector(model, threshold=threshold)
+    if stdin:
+        for line in detect_pcm(detector):
+            show_json(line)
+    failed = found = 0
+    for path in files or []:
+        try:
+            for line in detect_file(detector, path):
+                show_json(line | ({"file": str(path)} if len(files or []) > 1 else {}))
+                found += 1
+        except AudioError as error:
+            say(f"wakebeam: {error}")
+            failed += 1
+    if files:
+        say(f"{found} detections in {len(files) - failed} of {len(files)} files")
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,51 @@
+"""Verbs that do everything: run, demo."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wakebeam.app import APP, HERE, NO_NEGATIVES, Overwrite, RecipePath, Set, Workers
+from wakebeam.console import say, show
+
+_USELESS = 0.5
+
+
+@APP.command(epilog="Example: wakebeam run w/recipe.yaml --set training.epochs=20")
+def run(
+    recipe: RecipePath = HERE,
+    set_: Set = None,
+    num_workers: Workers = 2,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make all that is not already made: bank, data set, model, evaluation, export."""
+    from models.evaluation import report_text
+    from wakebeam.stages import run_all
+    from wakebeam.workspace import Workspace
+
+    workspace = Workspace.open(recipe, set_ or ())
+    values = run_all(workspace, num_workers=num_workers, overwrite=overwrite)
+    show(report_text(values))
+    if not workspace.recipe.material.negative:
+        say(NO_NEGATIVES)
+    if values["miss_rate"] > _USELESS:
+        say(
+            "this detector misses most keywords: give it more takes, more examples "
+            "(dataset.num_examples) or more epochs (training.epochs)"
+        )
+    else:
+        show(f"next: wakebeam detect --model {shlex.quote(str(workspace.export))} FILE")
+
+
+@APP.command(epilog="Example: wakebeam demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="folder")] = Path("wakebeam-demo"),
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+) -> None:
+    """Make, train, judge and run a detector in minutes, without any data."""
+    from wakebeam.demo import run_demo
+
+    show(run_demo(out, seed=seed))
