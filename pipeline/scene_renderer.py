@@ -8,6 +8,8 @@ over the event's span + s. Where the background is quieter there than 10 dB belo
 level, that floor counts instead, so that a pause in the background doesn't make a keyword
 inaudible. A room's tail rings on after the event's end; it belongs to the sound, not to the event.
 
+SNRs hold before the channel: what it does, it does to events and background alike.
+
 The headroom h ≤ 0 is what keeps the highest sample below full scale: nothing clips. Gains, h and
 the SNR that was reached are reported with the audio. Levels are rounded to 0.001 dB before they
 are used, so that the order of a sum can't reach the audio; all else is elementwise float32.
