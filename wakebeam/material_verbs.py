@@ -149,3 +149,23 @@ def effects(as_json: AsJson = False) -> None:
     for name, effect in EFFECTS.items():
         bounds = f"{effect.low:g} … {effect.high:g} {effect.unit}"
         show(f"{name:20}{bounds:24}{effect.help}")
+
+
+@APP.command(epilog="Example: wakebeam noises --out noise --count 12")
+def noises(
+    out: Annotated[Path, typer.Option(help="folder")],
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="of each kind")] = 12,
+    seconds: Annotated[float, typer.Option(min=1.0, max=600.0)] = 12.0,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    rate_hz: Annotated[int, typer.Option("--rate", min=8000, max=96_000)] = 16_000,
+) -> None:
+    """Make backgrounds: noise of many colours, hum, fans, rain, engines, tones."""
+    from pipeline.noise import generate_backgrounds
+
+    total = generate_backgrounds(
+        out, seed=seed, count_per_kind=count, duration_s=seconds, sample_rate_hz=rate_hz
+    )
+    show(
+        f"{out}: {total} backgrounds\n"
+        f"next: wakebeam init DIR --keyword … --background {shlex.quote(str(out))}"
+    )

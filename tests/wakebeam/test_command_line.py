@@ -124,3 +124,16 @@ def test_errors_are_one_paragraph_with_the_right_exit_code(tmp_path) -> None:
         assert says in done.stderr
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
+
+
+def test_verbs_that_make_material_say_what_to_do_with_it(tmp_path) -> None:
+    from tests.wakebeam.conftest import Workplace
+
+    place = Workplace(tmp_path)
+    assert "material.room" in place("rooms", "--out", "r", "--count", "2").stdout
+    done = place("noises", "--out", "n o", "--count", "1", "--seconds", "1")
+    assert "--background 'n o'" in done.stdout
+    assert len(list((tmp_path / "n o").glob("*.wav"))) == 6
+    listed = json.loads(place("effects", "--json").stdout)
+    assert listed["speed"]["changes_length"] is True
+    assert "low_pass_hz" in place("effects").stdout
