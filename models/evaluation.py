@@ -1,6 +1,6 @@
 """Judgement: a threshold chosen on validation, applied to test, counted in events.
 
-Everything in a report comes from `event_matching`: misses with Wilson's interval, false accepts
+Everything in a report comes from `event_matching`: misses with an interval by takes, false accepts
 per hour with the exact Poisson interval, time to detect, slices by SNR and by what sounded at a
 false accept, the worst misses and false accepts by example id.
 """
@@ -25,6 +25,7 @@ from models.event_matching import (
     operating_point,
     sweep,
 )
+from models.intervals import wilson_by_group
 from models.plots import det_curve
 from models.report_html import report_page
 from models.scoring import score_split
@@ -123,6 +124,7 @@ def judge(
     keywords = [e for r in recordings for e in r.events if e.kind == "keyword"]
     values = _numbers(point) | {
         "num_takes": len({e.source for e in keywords if e.source}),
+        "miss_interval": _miss_interval(point, matched),
         "num_other_events": sum(e.kind != "keyword" for r in recordings for e in r.events),
         "threshold": threshold,
         "counting": {"debounce_s": judging.debounce_s, "hit_window_s": judging.hit_window_s},
@@ -208,6 +210,19 @@ def _numbers(point: OperatingPoint) -> dict[str, Any]:
         "false_accepts_per_hour": point.false_accepts_per_hour,
         "false_accept_interval": point.false_accept_interval,
     }
+
+
+def _miss_interval(point: OperatingPoint, matched: Matched) -> tuple[float, float]:
+    """By takes, which a scene's events name; a recording's labels don't."""
+    takes: dict[str, list[int]] = {}
+    for _, found in matched:
+        for event in (*(event for event, _ in found.hits), *found.misses):
+            takes.setdefault(event.source, [0, 0])[1] += 1
+        for event in found.misses:
+            takes[event.source][0] += 1
+    if not takes or "" in takes:
+        return point.miss_interval
+    return wilson_by_group([(missed, trials) for missed, trials in takes.values()])
 
 
 def _percentiles(delays: Sequence[float]) -> dict[str, float]:

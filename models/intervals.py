@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from scipy import stats
 
 
-def wilson(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(count: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
     """Return Wilson's interval for a share, (0, 1) where nothing was counted.
 
     Source: Wilson, JASA 22 (1927).
@@ -19,6 +20,39 @@ def wilson(count: int, total: int, confidence: float = 0.95) -> tuple[float, flo
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def wilson_by_group(
+    counts: Sequence[tuple[int, int]], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return an interval for a share whose trials come in groups that are alike within.
+
+    A take that is missed once is missed again: seven placements of one take tell less than seven
+    takes. The variance of the share is taken between groups; Wilson's interval is made with the
+    number of independent trials that would have that variance (never more than there were), and
+    with Student's factor for the number of groups. Where all or none were counted, each group
+    counts as one trial.
+
+    Args:
+        counts: (counted, trials) of each group.
+        confidence: of the interval.
+
+    Source of the effective number: Korn and Graubard, Survey Methodology 24 (1998).
+    """
+    groups = [(count, total) for count, total in counts if total]
+    trials = sum(total for _, total in groups)
+    if len(groups) < 2:
+        return wilson(sum(c / n for c, n in groups), len(groups), confidence)
+    share = sum(count for count, _ in groups) / trials
+    k = len(groups)
+    between = k / (k - 1) * sum((c - share * n) ** 2 for c, n in groups) / trials**2
+    if share in (0.0, 1.0):
+        effective = float(k)
+    else:
+        effective = min(trials, share * (1.0 - share) / between) if between else float(trials)
+    normal = float(stats.norm.ppf(0.5 + confidence / 2))
+    effective *= (normal / float(stats.t.ppf(0.5 + confidence / 2, k - 1))) ** 2
+    return wilson(share * effective, effective, confidence)
 
 
 def poisson_rate(count: int, hours: float, confidence: float = 0.95) -> tuple[float, float]:

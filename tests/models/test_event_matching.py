@@ -16,7 +16,7 @@ from models.event_matching import (
     operating_point,
     sweep,
 )
-from models.intervals import poisson_rate, wilson
+from models.intervals import poisson_rate, wilson, wilson_by_group
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 
 STEP_S = 10 / 1375
@@ -132,3 +132,30 @@ def test_intervals_against_published_values() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     assert poisson_rate(0, 1.0) == pytest.approx((0.0, 3.689), abs=1e-3)
     assert poisson_rate(10, 2.0) == pytest.approx((4.795 / 2, 18.390 / 2), abs=1e-3)
+
+
+def test_interval_by_takes_keeps_its_promise_where_the_plain_one_does_not() -> None:
+    """Takes differ in how often they are missed: simulated, with known truth."""
+    rng = np.random.default_rng(0)
+    covered = {"by takes": 0, "plain": 0}
+    for _ in range(600):
+        trials = rng.poisson(9, 20) + 1
+        missed = rng.binomial(trials, rng.beta(0.3, 2.7, 20))
+        counts = list(zip(missed.tolist(), trials.tolist(), strict=True))
+        for name, (low, high) in (
+            ("by takes", wilson_by_group(counts)),
+            ("plain", wilson(int(missed.sum()), int(trials.sum()))),
+        ):
+            covered[name] += low <= 0.1 <= high
+    assert covered["by takes"] > 0.91 * 600
+    assert covered["plain"] < 0.80 * 600
+
+
+def test_interval_by_takes_equals_wilsons_where_each_trial_is_a_take() -> None:
+    counts = [(1, 1)] * 40 + [(0, 1)] * 360
+    ours, plain = wilson_by_group(counts), wilson(40, 400)
+    assert ours == pytest.approx(plain, abs=2e-3)
+    for counts in ([], [(0, 5)], [(0, 5), (0, 7)], [(5, 5), (7, 7)]):
+        low, high = wilson_by_group(counts)
+        assert 0.0 <= low <= high <= 1.0
+    assert wilson_by_group([(0, 7)] * 10)[1] > wilson(0, 70)[1], "ten takes, not seventy trials"
