@@ -30,15 +30,16 @@ def synth(
     from wakebeam.workspace import Workspace
 
     workspace = Workspace.open(recipe, set_ or ())
-    bank, _ = make_bank(workspace)
-    result = make_dataset(
-        workspace,
-        bank,
-        out=out,
-        beam_arguments=context.args,
-        num_workers=num_workers,
-        overwrite=overwrite,
-    )
+    with workspace.alone():
+        bank, _ = make_bank(workspace)
+        result = make_dataset(
+            workspace,
+            bank,
+            out=out,
+            beam_arguments=context.args,
+            num_workers=num_workers,
+            overwrite=overwrite,
+        )
     manifest = result.manifest
     if as_json:
         show_json(

@@ -97,7 +97,8 @@ def run_demo(folder: Path, *, seed: int, overrides: tuple[str, ...] = ()) -> str
     from models.evaluation import report_text
 
     say(f"material: {clock(time.monotonic() - began_s)} for spoken takes and noises")
-    report = report_text(run_all(workspace))
+    with workspace.alone():
+        report = report_text(run_all(workspace))
     stream = _listen(workspace, folder / _PICTURE)
     example = next((material / "keyword" / "hello_beacon").glob("*.wav"))
     return "\n".join(

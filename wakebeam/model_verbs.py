@@ -19,7 +19,8 @@ def train(recipe: RecipePath = HERE, set_: Set = None, overwrite: Overwrite = Fa
     from wakebeam.workspace import Workspace
 
     workspace = Workspace.open(recipe, set_ or ())
-    result = make_model(workspace, overwrite=overwrite)
+    with workspace.alone():
+        result = make_model(workspace, overwrite=overwrite)
     if result.already_complete:
         show(f"{workspace.model}: already trained")
     else:

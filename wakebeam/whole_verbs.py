@@ -27,7 +27,8 @@ def run(
     from wakebeam.workspace import Workspace
 
     workspace = Workspace.open(recipe, set_ or ())
-    values = run_all(workspace, num_workers=num_workers, overwrite=overwrite)
+    with workspace.alone():
+        values = run_all(workspace, num_workers=num_workers, overwrite=overwrite)
     show(report_text(values))
     if not workspace.recipe.material.negative:
         say(NO_NEGATIVES)

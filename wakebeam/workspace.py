@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.recipe_file import load_recipe
-from schemas.errors import RecipeError
+from schemas.errors import RecipeError, WakebeamError
 from schemas.recipe import Recipe
 
 
@@ -36,6 +38,25 @@ class Workspace:
         workspace = cls(load_recipe(recipe_path, overrides), recipe_path)
         workspace._require_own_data_folder()
         return workspace
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs on this recipe out; a killed run keeps nobody out.
+
+        Raises:
+            WakebeamError: another run is at work here.
+        """
+        with (self.folder / ".wakebeam.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise WakebeamError(
+                    f"another run is at work on {self.recipe_path}",
+                    fix="wait for it, or stop it; the same command goes on where it was",
+                ) from error
+            except OSError:
+                pass  # a file system without locks
+            yield
 
     @property
     def folder(self) -> Path:

@@ -81,6 +81,7 @@ def test_stopping_says_that_one_can_go_on(tmp_path) -> None:
     deadline = time.monotonic() + 60
     while not list(tmp_path.rglob("*.tfrecord")) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert "another run is at work" in place("synth", "w", *settings, code=1).stderr
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
