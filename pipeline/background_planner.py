@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pipeline.clip_choice import CountChoice, choose, cumulated, folder_weights
+from pipeline.clip_choice import CountChoice, between, choose, cumulated, folder_weights
 from pipeline.randomness import Draws
 from schemas.clips import Clip
 from schemas.recipe import Scene
@@ -67,7 +67,7 @@ class BackgroundPlanner:
         babble = self._babble
         if babble is not None and draws.uniform() < babble.probability:
             talkers = self._num_talkers(draws.uniform())
-            louder = round(_between(babble.level_db, draws.uniform()), 3)
+            louder = round(between(babble.level_db, draws.uniform()), 3)
             for _ in range(talkers):
                 clip = self._talkers[draws.below(len(self._talkers))]
                 level = level_dbfs + louder - 10.0 * math.log10(talkers)
@@ -108,7 +108,3 @@ class BackgroundPlanner:
 
 def _folder(clip: Clip) -> str:
     return clip.clip_id.rsplit("/", 1)[0]
-
-
-def _between(bounds: tuple[float, float], number: float) -> float:
-    return bounds[0] + number * (bounds[1] - bounds[0])

@@ -28,6 +28,11 @@ def choose(cumulative: Sequence[float], number: float) -> int:
     return at if at < len(cumulative) else bisect_right(cumulative, total * (1.0 - 2.0**-52))
 
 
+def between(bounds: tuple[float, float], number: float) -> float:
+    """Return the point of a range that `number` in [0, 1) picks."""
+    return bounds[0] + number * (bounds[1] - bounds[0])
+
+
 def cumulated(weights: FloatArray) -> list[float]:
     """Return running sums, as `choose` takes them."""
     values: list[float] = np.cumsum(weights).tolist()

@@ -26,6 +26,7 @@ from pipeline.background_planner import BackgroundPlanner
 from pipeline.clip_choice import (
     CountChoice,
     FloatArray,
+    between,
     choose,
     cumulated,
     folder_weights,
@@ -102,7 +103,7 @@ class ScenePlanner:
         drawn = self._law.draw(draws)
         clips = [self._clips[0][i] for i in drawn.keywords]
         clips += [self._clips[1][i] for i in drawn.negatives]
-        level = _between(scene.level_dbfs, draws.uniform())
+        level = between(scene.level_dbfs, draws.uniform())
         backgrounds, background_dbfs = self._under.draw(draws, level - scene.snr_db[1])
         facts = [self._draw_event(draws, clip) for clip in clips]
         lengths = [fact[2] for fact in facts]
@@ -145,7 +146,7 @@ class ScenePlanner:
         scene = self._scene
         snr = None
         if self._overlay is None:
-            snr = round(_between(scene.snr_db, draws.uniform()), 3)
+            snr = round(between(scene.snr_db, draws.uniform()), 3)
         if not scene.effects:
             return snr, (), clip.num_samples
         effects = self._draw_effects(draws, scene.effects)
@@ -327,10 +328,6 @@ class ScenePlanner:
 
 def _by_onset(event: PlacedEvent) -> int:
     return event.onset_samples
-
-
-def _between(bounds: tuple[float, float], number: float) -> float:
-    return bounds[0] + number * (bounds[1] - bounds[0])
 
 
 def _least(ranges: EffectRanges, name: str) -> float:

@@ -31,7 +31,7 @@ def _needed(lengths: list[int], gap: int, margin: int) -> int:
     return sum(lengths) + max(0, len(lengths) - 1) * gap + 2 * margin
 
 
-def _check(lengths: list[int], onsets: list[int], n: int, gap: int, margin: int) -> None:
+def _check_layout(lengths: list[int], onsets: list[int], n: int, gap: int, margin: int) -> None:
     placed = sorted(zip(onsets, lengths, strict=True))
     assert all(margin <= onset and onset + length <= n - margin for onset, length in placed)
     for (onset, length), (following, _) in itertools.pairwise(placed):
@@ -46,7 +46,7 @@ def test_R10_events_never_overlap_whatever_the_lengths(case: dict) -> None:
     onsets = place(
         lengths, num_samples=n, draws=numbers, min_gap_samples=gap, margin_samples=margin
     )
-    _check(lengths, onsets, n, gap, margin)
+    _check_layout(lengths, onsets, n, gap, margin)
 
 
 def test_R10_touching_is_allowed_and_an_exact_fit_is_placed() -> None:
@@ -54,7 +54,7 @@ def test_R10_touching_is_allowed_and_an_exact_fit_is_placed() -> None:
     orders = {tuple(place(lengths, num_samples=10, draws=draws(seed))) for seed in range(200)}
     assert len(orders) == math.factorial(3)
     for onsets in orders:
-        _check(lengths, list(onsets), 10, 0, 0)
+        _check_layout(lengths, list(onsets), 10, 0, 0)
 
 
 def test_R10_the_first_and_the_last_legal_start_are_drawn() -> None:
@@ -103,7 +103,9 @@ def test_R11_infeasible_is_refused_before_anything_is_drawn(case: dict, missing:
 def test_R12_six_clips_of_1_5_s_are_always_planned() -> None:
     numbers = draws(5)
     for _ in range(5_000):
-        _check([1500] * 6, place([1500] * 6, num_samples=10_000, draws=numbers), 10_000, 0, 0)
+        _check_layout(
+            [1500] * 6, place([1500] * 6, num_samples=10_000, draws=numbers), 10_000, 0, 0
+        )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_layouts_are_uniform_compared_with_enumeration(
     legal = []
     for onsets in itertools.product(range(n), repeat=len(lengths)):
         try:
-            _check(lengths, list(onsets), n, gap, margin)
+            _check_layout(lengths, list(onsets), n, gap, margin)
         except AssertionError:
             continue
         legal.append(onsets)
@@ -171,7 +173,7 @@ def test_layouts_with_tails_are_uniform_compared_with_enumeration(
     legal = []
     for onsets in itertools.product(range(n), repeat=len(lengths)):
         try:
-            _check(lengths, list(onsets), n, gap, margin)
+            _check_layout(lengths, list(onsets), n, gap, margin)
         except AssertionError:
             continue
         ends = [onset + length for onset, length in zip(onsets, lengths, strict=True)]
@@ -206,7 +208,7 @@ def test_a_tail_is_kept_or_refused_whatever_the_lengths(case: dict, tail: int, t
         assert numbers.num_taken == 0
     else:
         assert not needs
-        _check(lengths, onsets, n, gap, margin)
+        _check_layout(lengths, onsets, n, gap, margin)
         for onset, length in list(zip(onsets, lengths, strict=True))[:tailed]:
             assert onset + length + tail <= n or tail <= margin
 
@@ -228,7 +230,7 @@ def test_lanes_never_leave_a_clip_over_once_required(
     for lane in range(num_lanes):
         inside = [length for length, at in zip(lengths, lanes, strict=True) if at == lane]
         onsets = place(inside, num_samples=n, draws=numbers, min_gap_samples=gap)
-        _check(inside, onsets, n, gap, 0)
+        _check_layout(inside, onsets, n, gap, 0)
 
 
 def _accepts(lengths: list[int], num_lanes: int, n: int, gap: int) -> bool:
