@@ -20,19 +20,20 @@ _TILT_PIVOT_HZ = 1000.0
 _TILT_LOWEST_HZ = 60.0
 _LOWEST_RESONANCE_HZ = 150.0
 _HIGHEST_SHARE = 0.45
+_BUTTERWORTH_QS = tuple(1.0 / (2.0 * math.sin(math.pi * k / 8.0)) for k in (1, 3))
 
 
 def low_pass(x: FloatArray, rate_hz: int, cutoff_hz: float) -> FloatArray:
     """Butterworth of 4th order; nothing changes if the cutoff is at 0.45 of the rate or above."""
     if cutoff_hz >= _HIGHEST_SHARE * rate_hz:
         return x
-    return _filter(x, _butterworth(rate_hz, (cutoff_hz,), "lowpass"))
+    return _filter(x, _butterworth(rate_hz, cutoff_hz, "lowpass"))
 
 
 def high_pass(x: FloatArray, rate_hz: int, cutoff_hz: float) -> FloatArray:
     """Butterworth of 4th order; the cutoff is 0.45 of the rate at most."""
     cutoff_hz = min(cutoff_hz, _HIGHEST_SHARE * rate_hz)
-    return _filter(x, _butterworth(rate_hz, (cutoff_hz,), "highpass"))
+    return _filter(x, _butterworth(rate_hz, cutoff_hz, "highpass"))
 
 
 def band_pass(x: FloatArray, rate_hz: int, low_hz: float, high_hz: float) -> FloatArray:
@@ -64,9 +65,19 @@ def _filter(x: FloatArray, sections: npt.NDArray[np.float64]) -> FloatArray:
 
 
 @functools.lru_cache(maxsize=4096)
-def _butterworth(rate_hz: int, cutoff_hz: tuple[float, ...], kind: str) -> npt.NDArray[np.float64]:
-    sections = signal.butter(4, cutoff_hz[0], kind, fs=rate_hz, output="sos")
-    return np.asarray(np.round(sections, _DECIMALS))
+def _butterworth(rate_hz: int, cutoff_hz: float, kind: str) -> npt.NDArray[np.float64]:
+    """4th order in two biquads, in closed form: scipy's design takes ten times as long."""
+    w = 2.0 * math.pi * cutoff_hz / rate_hz
+    cosine = math.cos(w)
+    sections = []
+    for q in _BUTTERWORTH_QS:
+        alpha = math.sin(w) / (2.0 * q)
+        outer = (1.0 - cosine) / 2.0 if kind == "lowpass" else (1.0 + cosine) / 2.0
+        middle = 2.0 * outer if kind == "lowpass" else -2.0 * outer
+        numerator = (outer, middle, outer)
+        denominator = (1.0 + alpha, -2.0 * cosine, 1.0 - alpha)
+        sections.append([v / denominator[0] for v in (*numerator, *denominator)])
+    return np.round(np.array(sections), _DECIMALS)
 
 
 @functools.lru_cache(maxsize=4096)

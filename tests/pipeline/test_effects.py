@@ -10,6 +10,7 @@ from scipy import signal
 
 from pipeline.effects import TABLE, Setting, apply_effects, change_speed
 from pipeline.effects.distortion import mu_law
+from pipeline.effects.filters import _butterworth
 from schemas.effects import EFFECTS, AppliedEffect, effected_length, scaled_length
 
 
@@ -195,3 +196,13 @@ def test_settings_go_through_json() -> None:
         assert AppliedEffect.from_json(applied.to_json()) == applied
     with pytest.raises(ValueError, match="isn't known"):
         AppliedEffect.from_json(["frobnicate", 1.0])
+
+
+@pytest.mark.parametrize("kind", ["lowpass", "highpass"])
+@pytest.mark.parametrize(
+    ("rate", "cutoff"), [(16000, 60), (16000, 3400), (44100, 300), (8000, 3600)]
+)
+def test_filters_are_scipys_butterworths(kind: str, rate: int, cutoff: float) -> None:
+    ours = signal.sosfreqz(_butterworth(rate, cutoff, kind), 512)[1]
+    theirs = signal.sosfreqz(signal.butter(4, cutoff, kind, fs=rate, output="sos"), 512)[1]
+    np.testing.assert_allclose(ours, theirs, atol=2e-4)
