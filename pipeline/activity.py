@@ -27,7 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 SETTINGS_VERSION = 1
 """Part of a clip bank's digest: raise it when the region found for a take can change."""
 
-_FRAME_S = 0.010
+FRAME_S = 0.010
 _PAD_S = 0.030
 _CLICK_S = 0.030
 _SHORTEST_S = 0.050
@@ -53,14 +53,14 @@ def find_active(x: FloatArray, sample_rate_hz: int) -> ActiveRegion:
     Raises:
         AudioError: silent, or less than 50 ms of sound.
     """
-    frame = max(1, round(_FRAME_S * sample_rate_hz))
+    frame = max(1, round(FRAME_S * sample_rate_hz))
     power_db = frame_power_db(x, frame)
     peak = float(power_db.max(initial=-np.inf))
     if peak < _SILENCE_DBFS:
         raise AudioError(f"silent: the loudest 10 ms lie at {max(peak, -200.0):.0f} dBFS")
     floor = float(np.percentile(np.maximum(power_db, -200.0), 10))
     threshold = max(peak - _RANGE_DB, min(floor + 10.0, peak - 10.0))
-    active = _without_clicks(power_db >= threshold, round(_CLICK_S / _FRAME_S))
+    active = _without_clicks(power_db >= threshold, round(_CLICK_S / FRAME_S))
     frames = np.flatnonzero(active)
     length = (frames[-1] - frames[0] + 1) * frame if frames.size else 0
     length = min(length, len(x))
@@ -82,7 +82,7 @@ def active_level_dbfs(x: FloatArray, sample_rate_hz: int, *, silent: float | Non
     Raises:
         AudioError: digital silence, and `silent` isn't given.
     """
-    power = _frame_power(x, max(1, round(_FRAME_S * sample_rate_hz)))
+    power = _frame_power(x, max(1, round(FRAME_S * sample_rate_hz)))
     peak = float(power.max(initial=0.0))
     if peak == 0.0:
         if silent is not None:

@@ -136,7 +136,12 @@ def place(
     k = len(lengths)
     if k == 0:
         return []
-    left = num_samples - 2 * margin_samples - sum(lengths) - (k - 1) * min_gap_samples
+    left = slack(
+        lengths,
+        num_samples=num_samples,
+        min_gap_samples=min_gap_samples,
+        margin_samples=margin_samples,
+    )
     short = tail_samples - margin_samples
     if num_tailed == 0 or short <= 0:
         order = _permutation(draws, list(range(k)))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.activity import active_level_dbfs, find_active, frame_power_db
+from pipeline.activity import FRAME_S, active_level_dbfs, find_active, frame_power_db
 
 FloatArray = npt.NDArray[np.float32]
 NEAR_DOUBLE = 0.985
@@ -63,9 +63,9 @@ def measure(x: FloatArray, sample_rate_hz: int) -> TakeQuality:
         AudioError: silent, or less than 50 ms of sound.
     """
     region = find_active(x, sample_rate_hz)
-    power_db = frame_power_db(x, max(1, round(0.010 * sample_rate_hz)))
+    power_db = frame_power_db(x, max(1, round(FRAME_S * sample_rate_hz)))
     loudest = float(power_db.max())
-    edge = round(_EDGE_S / 0.010)
+    edge = round(_EDGE_S / FRAME_S)
     level = active_level_dbfs(x, sample_rate_hz)
     floor = float(np.percentile(np.maximum(power_db, -120.0), 10))
     return TakeQuality(

@@ -82,10 +82,15 @@ class ScenePlanner:
         self._talkers = [c for c in by_role["negative"] if c.kind == "speech"]
         self._require_material()
         self._under = BackgroundPlanner(scene, self.spec, self._backgrounds, self._talkers)
+        self._limits = {
+            "num_samples": self.spec.num_samples,
+            "min_gap_samples": self.spec.min_gap_samples,
+            "margin_samples": self.spec.margin_samples,
+            "sample_rate_hz": self.spec.sample_rate_hz,
+        }
         self._prepare_law()
         self._prepare_ambient()
-        rate = self.spec.sample_rate_hz
-        self._fade = seconds_to_samples(FADE_S, rate)
+        self._fade = seconds_to_samples(FADE_S, self.spec.sample_rate_hz)
         self._overlay = None
         if scene.overlay is not None:
             self._overlay = Overlay(scene.overlay.background_gain_db, scene.overlay.final_dbfs)
@@ -171,16 +176,10 @@ class ScenePlanner:
     ) -> tuple[list[int], list[int]]:
         """Track and onset of each clip."""
         spec, lanes = self.spec, self._scene.polyphony
-        limits = {
-            "num_samples": spec.num_samples,
-            "min_gap_samples": spec.min_gap_samples,
-            "margin_samples": spec.margin_samples,
-            "sample_rate_hz": spec.sample_rate_hz,
-        }
         if lanes == 1:
             tail = spec.tail_samples
             onsets = place(
-                lengths, draws=draws, tail_samples=tail, num_tailed=num_keywords, **limits
+                lengths, draws=draws, tail_samples=tail, num_tailed=num_keywords, **self._limits
             )
             return [0] * len(lengths), onsets
         tracks = assign_lanes(
@@ -193,7 +192,7 @@ class ScenePlanner:
         onsets = [0] * len(lengths)
         for lane in range(lanes):
             inside = [i for i, track in enumerate(tracks) if track == lane]
-            placed = place([lengths[i] for i in inside], draws=draws, **limits)
+            placed = place([lengths[i] for i in inside], draws=draws, **self._limits)
             for i, onset in zip(inside, placed, strict=True):
                 onsets[i] = onset
         return tracks, onsets
@@ -201,29 +200,16 @@ class ScenePlanner:
     def _prepare_law(self) -> None:
         """Set up counts and clips; refuse what the recipe says to refuse."""
         scene, spec = self._scene, self.spec
-        slowest = [_least(scene.effects, name) for name in ("speed", "tempo")]
         weights = (label_weights(self._clips[0]), self._negative_weights(self._clips[1]))
         pools = tuple(
             ClipPool(
-                np.array(
-                    [
-                        scaled_length(scaled_length(c.num_samples, slowest[0]), slowest[1])
-                        for c in of
-                    ],
-                    dtype=np.int64,
-                ),
+                np.array([self._longest_length(clip) for clip in of], dtype=np.int64),
                 weight,
             )
             for of, weight in zip(self._clips, weights, strict=True)
         )
         counts = (scene.num_keywords, scene.num_negatives)
         self.worst_case = worst_case(pools, counts)
-        limits = {
-            "num_samples": spec.num_samples,
-            "min_gap_samples": spec.min_gap_samples,
-            "margin_samples": spec.margin_samples,
-            "sample_rate_hz": spec.sample_rate_hz,
-        }
         fits = True
         try:
             if scene.polyphony == 1:
@@ -231,10 +217,10 @@ class ScenePlanner:
                     self.worst_case,
                     tail_samples=spec.tail_samples,
                     num_tailed=len(worst_case(pools[:1], counts[:1])),
-                    **limits,
+                    **self._limits,
                 )
             else:
-                require_lanes(self.worst_case, num_lanes=scene.polyphony, **limits)
+                require_lanes(self.worst_case, num_lanes=scene.polyphony, **self._limits)
         except InfeasibleScene:
             if scene.on_infeasible == "refuse":
                 raise
@@ -266,31 +252,32 @@ class ScenePlanner:
 
     def _prepare_ambient(self) -> None:
         wanted, n = self._scene.num_ambient, self.spec.num_samples
-        slowest = [_least(self._scene.effects, name) for name in ("speed", "tempo")]
-        fitting = [
-            clip
-            for clip in self._ambient
-            if scaled_length(scaled_length(clip.num_samples, slowest[0]), slowest[1]) <= n
-        ]
-        self.never_placed += tuple(clip for clip in self._ambient if clip not in fitting)
+        fitting = [clip for clip in self._ambient if self._longest_length(clip) <= n]
+        self.never_placed += tuple(c for c in self._ambient if self._longest_length(c) > n)
         self._ambient = fitting if wanted is not None and wanted.range[1] else []
         if self._ambient and wanted is not None:
             self._ambient_choice = cumulated(folder_weights(self._ambient))
             self._num_ambient = CountChoice(wanted)
 
+    def _longest_length(self, clip: Clip) -> int:
+        """Length of a clip at the slowest speed and tempo that may be drawn."""
+        effects = self._scene.effects
+        slowest = scaled_length(clip.num_samples, _least(effects, "speed"))
+        return scaled_length(slowest, _least(effects, "tempo"))
+
     def _negative_weights(self, clips: Sequence[Clip]) -> FloatArray:
         shares = self._scene.negative_shares
         if shares is None or not clips:
             return folder_weights(clips)
-        kinds = {clip.kind for clip in clips}
+        kinds = sorted({clip.kind for clip in clips})  # summed in an order of its own, always
         total = sum(shares.get(kind, 0.0) for kind in kinds)  # type: ignore[call-overload]
         if total <= 0.0:
             raise MaterialError(
-                f"split {self._split!r} has negatives of kind {', '.join(sorted(kinds))} only",
+                f"split {self._split!r} has negatives of kind {', '.join(kinds)} only",
                 expected=f"some of {', '.join(shares)}, as scene.negative_shares says",
             )
         weights = np.zeros(len(clips))
-        for kind in sorted(kinds):
+        for kind in kinds:
             of = [i for i, clip in enumerate(clips) if clip.kind == kind]
             share = shares.get(kind, 0.0) / total  # type: ignore[call-overload]
             weights[of] = share * folder_weights([clips[i] for i in of])

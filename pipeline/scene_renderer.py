@@ -80,9 +80,7 @@ def render_scene(plan: ScenePlan, bank: ClipSource) -> RenderedScene:
     events = [_effected(event, plan, bank) for event in plan.events]
     if plan.overlay is not None:
         return _overlaid(plan, events, bank)
-    under = np.zeros(plan.num_samples, dtype=np.float32)
-    for piece in plan.backgrounds:
-        _lay(under, piece, bank)
+    under = _under(plan, bank)
     mix = under.copy()
     gains, snrs = [], []
     for event, x in zip(plan.events, events, strict=True):
@@ -125,6 +123,14 @@ def _level(
         gain_db = round(floor + event.snr_db - heard, _DECIMALS)
     snr_db = heard + gain_db - there
     return gain_db, round(min(snr_db, _HIGHEST_SNR_DB), _DECIMALS)
+
+
+def _under(plan: ScenePlan, bank: ClipSource) -> FloatArray:
+    """All backgrounds of a plan together."""
+    under = np.zeros(plan.num_samples, dtype=np.float32)
+    for piece in plan.backgrounds:
+        _lay(under, piece, bank)
+    return under
 
 
 def _lay(under: FloatArray, piece: BackgroundPiece, bank: ClipSource) -> None:
@@ -189,9 +195,7 @@ def _headroom_db(peak: float) -> float:
 
 def _overlaid(plan: ScenePlan, events: list[FloatArray], bank: ClipSource) -> RenderedScene:
     assert plan.overlay is not None  # noqa: S101 - asked for by the plan
-    under = np.zeros(plan.num_samples, dtype=np.float32)
-    for piece in plan.backgrounds:
-        _lay(under, piece, bank)
+    under = _under(plan, bank)
     background = np.rint(under).astype(np.int16)
     audio, gain_db = overlay_scene(
         background,
