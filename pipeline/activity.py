@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.mixing import energy
 from schemas.errors import AudioError
 
 FloatArray = npt.NDArray[np.float32]
@@ -92,9 +93,9 @@ def active_level_dbfs(x: FloatArray, sample_rate_hz: int, *, silent: float | Non
     return 10.0 * math.log10(float(loud.mean()))
 
 
-def rms_dbfs(x: FloatArray) -> float:
-    """Return the RMS of all samples, in dB re full scale (1.0); −inf for silence."""
-    power = float(np.square(x, dtype=np.float64).mean()) if len(x) else 0.0
+def rms_dbfs(x: FloatArray | npt.NDArray[np.int16]) -> float:
+    """Return the RMS of all samples, in dB re 1; −inf for silence."""
+    power = energy(np.ascontiguousarray(x)) / len(x) if len(x) else 0.0
     return 10.0 * math.log10(power) if power > 0.0 else -math.inf
 
 
@@ -109,7 +110,8 @@ def _frame_power(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
     starts = np.arange(0, len(x), frame)
     if not starts.size:
         return np.empty(0)
-    energy = np.add.reduceat(np.square(x, dtype=np.float64), starts)
+    wide = x.astype(np.float64)
+    energy = np.add.reduceat(np.square(wide, out=wide), starts)
     return np.asarray(energy / np.minimum(frame, len(x) - starts))
 
 

@@ -59,6 +59,7 @@ def encode_example(
     float_features: dict[str, Sequence[float]] = {
         names.EVENTS_GAIN_DB: scene.gains_db,
         names.EVENTS_SNR_DB: scene.snrs_db,
+        names.BACKGROUND_GAIN_DB: scene.background_gains_db,
     }
     message = tf_example_pb2.Example()
     feature = message.features.feature
@@ -101,6 +102,7 @@ def decode_example(data: bytes) -> StoredExample:
             events=tuple(LabelledEvent(*row) for row in zip(*columns, strict=True)),
             background_sources=tuple(get.texts(names.BACKGROUND_SOURCE)),
             background_offsets_samples=tuple(get.all(names.BACKGROUND_OFFSET_SAMPLES)),
+            background_gains_db=tuple(get.all(names.BACKGROUND_GAIN_DB)),
             plan=get.one(names.PLAN),
             recipe_digest=get.one(names.RECIPE_DIGEST).decode(),
         )

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.mixing import add_saturating, floor_scaled, integer_energy
+
 Pcm = npt.NDArray[np.int16]
 _FULL_SCALE = 32768.0
-_BLOCK = 1 << 14
 
 
 def ms_to_frame(milliseconds: int, sample_rate_hz: int) -> int:
@@ -26,16 +27,9 @@ def ms_to_frame(milliseconds: int, sample_rate_hz: int) -> int:
 
 def apply_gain(x: Pcm, gain_db: float) -> Pcm:
     """Return ⌊clip(x · 10^(gain/20), −32768, 32767)⌋; any shape."""
-    factor = np.float64(10.0 ** (gain_db / 20.0))
-    flat = x.reshape(-1)
-    out = np.empty(flat.shape, dtype=np.int16)
-    for start in range(0, len(flat), _BLOCK):  # in pieces that stay in the processor's cache
-        scaled = flat[start : start + _BLOCK].astype(np.float64)
-        scaled *= factor
-        np.maximum(scaled, -32768.0, out=scaled)
-        np.minimum(scaled, 32767.0, out=scaled)
-        out[start : start + _BLOCK] = np.floor(scaled, out=scaled).astype(np.int16)
-    return out.reshape(x.shape)
+    out = np.empty(x.shape, dtype=np.int16)
+    floor_scaled(x.reshape(-1), 10.0 ** (gain_db / 20.0), out.reshape(-1))
+    return out
 
 
 def overlay(under: Pcm, over: Pcm, onset_samples: int) -> Pcm:
@@ -47,21 +41,14 @@ def overlay(under: Pcm, over: Pcm, onset_samples: int) -> Pcm:
         onset_samples: ≥ 0.
     """
     mixed = under.copy()
-    span = slice(onset_samples, onset_samples + len(over))
-    total = under[span].astype(np.int32)
-    total += over[: len(total)]
-    mixed[span] = np.minimum(np.maximum(total, -32768, out=total), 32767, out=total)
+    _lay_over(mixed, over, onset_samples)
     return mixed
 
 
 def level_dbfs(x: Pcm) -> float:
     """Return 20·log10(⌊RMS⌋ / 32768) over all samples and channels; −inf for silence."""
     flat = x.reshape(-1)
-    total = 0
-    for start in range(0, len(flat), _BLOCK):
-        block = flat[start : start + _BLOCK].astype(np.float64)
-        total += int(np.square(block, out=block).sum())  # integers below 2^53: exact
-    rms = math.isqrt(total // len(flat)) if len(flat) else 0
+    rms = math.isqrt(integer_energy(flat) // len(flat)) if len(flat) else 0
     return 20.0 * math.log10(rms / _FULL_SCALE) if rms else -math.inf
 
 
@@ -85,8 +72,13 @@ def overlay_scene(
     """
     mix = apply_gain(background, background_gain_db)
     for onset, clip in clips:
-        mix = overlay(mix, clip, onset)
+        _lay_over(mix, clip, onset)
     level = level_dbfs(mix)
     if not math.isfinite(level):
         return mix, 0.0
     return apply_gain(mix, final_dbfs - level), final_dbfs - level
+
+
+def _lay_over(mixed: Pcm, over: Pcm, onset_samples: int) -> None:
+    span = mixed[onset_samples : onset_samples + len(over)]
+    add_saturating(over[: len(span)].reshape(-1), span.reshape(-1))

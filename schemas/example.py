@@ -24,6 +24,7 @@ EVENTS_GAIN_DB = "events/gain_db"
 EVENTS_SNR_DB = "events/snr_db"
 BACKGROUND_SOURCE = "background/source"
 BACKGROUND_OFFSET_SAMPLES = "background/offset_samples"
+BACKGROUND_GAIN_DB = "background/gain_db"
 PLAN = "plan"
 RECIPE_DIGEST = "recipe_digest"
 
@@ -45,7 +46,7 @@ INT64_FEATURES = (
     EVENTS_OFFSET_SAMPLES,
     BACKGROUND_OFFSET_SAMPLES,
 )
-FLOAT_FEATURES = (EVENTS_GAIN_DB, EVENTS_SNR_DB)
+FLOAT_FEATURES = (EVENTS_GAIN_DB, EVENTS_SNR_DB, BACKGROUND_GAIN_DB)
 ENCODINGS = ("pcm16", "flac")
 
 
@@ -71,7 +72,8 @@ class StoredExample:
         audio: (num_samples,) int16.
         sample_rate_hz: rate of `audio`.
         events: sorted by onset.
-        background_sources: clip ids, with `background_offsets_samples` for each.
+        background_sources: clip ids, with `background_offsets_samples` and `background_gains_db`
+            for each.
         plan: canonical JSON of the ScenePlan.
         recipe_digest: SHA-256, hexadecimal.
     """
@@ -82,5 +84,6 @@ class StoredExample:
     events: tuple[LabelledEvent, ...]
     background_sources: tuple[str, ...]
     background_offsets_samples: tuple[int, ...]
+    background_gains_db: tuple[float, ...]
     plan: bytes
     recipe_digest: str

@@ -22,6 +22,7 @@ from schemas.recipe_scene import (
     EffectRanges,
     NegativeKind,
     Overlay,
+    PinnedEvent,
     Scene,
 )
 from schemas.recipe_section import Section
@@ -55,6 +56,7 @@ __all__ = [
     "NegativeMaterial",
     "NumExamples",
     "Overlay",
+    "PinnedEvent",
     "Recipe",
     "RoomMaterial",
     "Scene",
@@ -66,7 +68,7 @@ __all__ = [
 ]
 SPLITS = ("train", "validation", "test")
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 """Of plans and of what renders them: raised whenever the same recipe makes other bytes."""
 
 Split = Literal["train", "validation", "test"]
@@ -201,6 +203,13 @@ class Recipe(Section):
         self._check_frames()
         if not self.material.room and "room" in {**self.scene.effects, **self.scene.channel}:
             raise ValueError("the effect room needs impulse responses: name them in material.room")
+        known = {*self.labels, *(e.label or e.kind for e in self.material.negative)}
+        for pinned in self.scene.pinned:
+            if pinned.label not in known:
+                raise ValueError(
+                    f"scene.pinned: no clip of the recipe has the label {pinned.label!r} "
+                    f"(known: {', '.join(sorted(known))})"
+                )
         if isinstance(self.features, LogMel):
             nyquist = self.sample_rate_hz / 2
             if not self.features.low_hz < self.features.high_hz <= nyquist:

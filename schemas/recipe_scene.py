@@ -11,6 +11,7 @@ from schemas.effects import EFFECTS
 from schemas.recipe_section import Section, ordered
 
 NegativeKind = Literal["near_miss", "speech", "hard", "ambient"]
+_MOST_AMONG_PINNED = 8  # pinned_placement.py says why
 
 
 class CountRange(Section):
@@ -97,6 +98,23 @@ class Overlay(Section):
     final_dbfs: float = Field(-20.0, ge=-100, le=0)
 
 
+class EventLevel(Section):
+    """How loud events are, whatever lies under them."""
+
+    unit: Literal["dbfs", "lufs", "gain_db"]
+    range: tuple[Annotated[float, Field(ge=-100, le=60)], Annotated[float, Field(ge=-100, le=60)]]
+
+    _order = field_validator("range")(ordered)
+
+
+class PinnedEvent(Section):
+    """An event at a time of the recipe's choosing, beside those that are drawn."""
+
+    label: str = Field(min_length=1, description="of a keyword or a negative of the material")
+    onset_s: float = Field(ge=0, le=3600)
+    probability: float = Field(1.0, gt=0, le=1)
+
+
 class Babble(Section):
     """Other speech, much of it at once, as a background."""
 
@@ -129,12 +147,23 @@ class Scene(Section):
     on_infeasible: Literal["refuse", "condition"] = "refuse"
     snr_db: tuple[float, float] = (0.0, 20.0)
     level_dbfs: tuple[float, float] = (-35.0, -12.0)
+    level_lufs: tuple[float, float] | None = Field(None, description="instead of level_dbfs")
+    event_level: EventLevel | None = Field(None, description="instead of snr_db")
+    pinned: tuple[PinnedEvent, ...] = Field((), max_length=16)
     babble: Babble | None = None
     overlay: Overlay | None = Field(None, description="instead of snr_db and level_dbfs")
     effects: EffectRanges = Field({}, description="on each clip")
     channel: EffectRanges = Field({}, description="on the whole scene")
 
     _ranges = field_validator("snr_db", "level_dbfs")(ordered)
+
+    @field_validator("level_lufs")
+    @classmethod
+    def _loudness(cls, level: tuple[float, float] | None) -> tuple[float, float] | None:
+        if level is not None and not -70 <= ordered(level)[0] <= level[1] <= 0:
+            raise ValueError(f"level_lufs: within [-70, 0] LUFS, got {list(level)}")
+        return level
+
     _effects = field_validator("effects", "channel")(_known_effects)
 
     @field_validator("level_dbfs")
@@ -157,8 +186,18 @@ class Scene(Section):
     def _consistent(self) -> Scene:
         if not 1 <= self.num_backgrounds.range[0] <= self.num_backgrounds.range[1] <= 8:
             raise ValueError(f"num_backgrounds: 1 to 8, got {list(self.num_backgrounds.range)}")
-        if self.polyphony > 1 and self.keyword_tail_s > self.margin_s:
-            raise ValueError("keyword_tail_s above margin_s needs polyphony 1; raise margin_s")
+        if (self.polyphony > 1 or self.pinned) and self.keyword_tail_s > self.margin_s:
+            raise ValueError(
+                "keyword_tail_s above margin_s goes with polyphony 1 and nothing pinned; "
+                "raise margin_s"
+            )
+        most = self.num_keywords.range[1] + self.num_negatives.range[1]
+        if self.pinned and self.polyphony == 1 and most > _MOST_AMONG_PINNED:
+            raise ValueError(
+                f"at most {_MOST_AMONG_PINNED} other events fit between pinned ones, got {most}"
+            )
+        if self.overlay and (self.event_level or self.level_lufs):
+            raise ValueError("overlay has levels of its own: leave out event_level and level_lufs")
         longer = [name for name in self.channel if EFFECTS[name].changes_length]
         if longer:
             raise ValueError(f"channel: {longer[0]} would change the length of the scene")

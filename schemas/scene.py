@@ -7,12 +7,17 @@ samples; an event covers the half-open range [onset, onset + num_samples).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from schemas.canonical import canonical_json
 from schemas.effects import AppliedEffect
 from schemas.recipe import PLAN_VERSION, SPLITS, Recipe
 from schemas.units import seconds_to_samples
+
+LevelUnit = Literal["snr_db", "dbfs", "lufs", "gain_db"]
+"""What an event's level means: see scene_renderer.py."""
+
+BackgroundUnit = Literal["dbfs", "lufs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,8 @@ class PlacedEvent:
         source: clip id.
         label, kind: as stored with the event.
         onset_samples, num_samples: where it lies; its length is that after its effects.
-        snr_db: level asked for, active level over the background under it; None for a fixed gain.
-        gain_db: on the clip as it is in the bank, where `snr_db` is None.
+        level_db, level_unit: how loud: active level over the background under it (`snr_db`), active
+            level (`dbfs`), loudness (`lufs`), or a gain on the clip as it is in the bank.
         effects: in the order in which they are applied.
         track: events of one track never overlap.
     """
@@ -78,8 +83,8 @@ class PlacedEvent:
     kind: str
     onset_samples: int
     num_samples: int
-    snr_db: float | None
-    gain_db: float = 0.0
+    level_db: float
+    level_unit: LevelUnit = "snr_db"
     effects: tuple[AppliedEffect, ...] = ()
     track: int = 0
 
@@ -110,7 +115,8 @@ class ScenePlan:
         split, index: the address.
         sample_rate_hz, num_samples: of the scene.
         backgrounds: what lies under the scene; each layer is a chain of joined pieces.
-        background_dbfs: active level that the backgrounds together are meant to have.
+        background_db, background_unit: level of the backgrounds together: the sum of their clips'
+            active levels (`dbfs`), or their loudness in this very scene (`lufs`).
         events: sorted by onset; disjoint within a track.
         channel: effects on the whole scene.
         fade_samples: ramp at both ends of each event.
@@ -122,7 +128,8 @@ class ScenePlan:
     sample_rate_hz: int
     num_samples: int
     backgrounds: tuple[BackgroundPiece, ...]
-    background_dbfs: float
+    background_db: float
+    background_unit: BackgroundUnit
     events: tuple[PlacedEvent, ...]
     channel: tuple[AppliedEffect, ...] = ()
     fade_samples: int = 0
@@ -164,7 +171,8 @@ class ScenePlan:
             "sample_rate_hz": self.sample_rate_hz,
             "num_samples": self.num_samples,
             "fade_samples": self.fade_samples,
-            "background_dbfs": self.background_dbfs,
+            "background_db": self.background_db,
+            "background_unit": self.background_unit,
             "backgrounds": [
                 {
                     "source": piece.source,
@@ -184,8 +192,8 @@ class ScenePlan:
                     "kind": e.kind,
                     "onset_samples": e.onset_samples,
                     "num_samples": e.num_samples,
-                    "snr_db": e.snr_db,
-                    "gain_db": e.gain_db,
+                    "level_db": e.level_db,
+                    "level_unit": e.level_unit,
                     "effects": [effect.to_json() for effect in e.effects],
                     "track": e.track,
                 }
@@ -213,7 +221,8 @@ class ScenePlan:
             sample_rate_hz=value["sample_rate_hz"],
             num_samples=value["num_samples"],
             backgrounds=tuple(BackgroundPiece(**piece) for piece in value["backgrounds"]),
-            background_dbfs=value["background_dbfs"],
+            background_db=value["background_db"],
+            background_unit=value["background_unit"],
             events=tuple(
                 PlacedEvent(**(event | {"effects": _effects(event["effects"])}))
                 for event in value["events"]

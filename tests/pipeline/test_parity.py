@@ -90,7 +90,8 @@ def test_R2_a_plan_in_overlay_mode_renders_the_same_mix(seed: int) -> None:
         (
             PlacedEvent(
                 f"keyword/f/{i}", "kw", "keyword", ms_to_frame(ms, RATE),
-                min(len(x), 441_000 - ms_to_frame(ms, RATE)), None, track=i,
+                min(len(x), 441_000 - ms_to_frame(ms, RATE)), 0.0, "gain_db",
+                track=i,
             )
             for i, (ms, x) in enumerate(clips)
             if ms_to_frame(ms, RATE) + len(x) <= 441_000
@@ -99,7 +100,7 @@ def test_R2_a_plan_in_overlay_mode_renders_the_same_mix(seed: int) -> None:
     )  # fmt: skip
     plan = ScenePlan(
         "train", 0, RATE, 441_000, (BackgroundPiece("background/f/b", 0, 0, 441_000, 0.0),),
-        -40.0, tuple(events), overlay=Overlay(-20.0, -20.0),
+        -40.0, "dbfs", tuple(events), overlay=Overlay(-20.0, -20.0),
     )  # fmt: skip
     whole = [(clips[e.track][0], clips[e.track][1]) for e in events]
     ours = render_scene(plan, bank).audio

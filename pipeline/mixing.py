@@ -1,0 +1,105 @@
+"""The mixer's innermost loops, compiled: each is one pass over the samples.
+
+numpy needs a pass for every step and a temporary for every pass, and at ten seconds a scene those
+are what rendering costs. Here numba compiles plain loops, once for a machine; the code is kept in
+a cache beside this file, or in numba's own where that can't be written.
+
+What they compute doesn't depend on the CPU: no fast-math, no reassociated float sum, no fused
+multiply-add. Sums of squares of int16 are integers; those of floats have partial sums in an order
+of their own. `tests/pipeline/test_mixing.py` holds each equal to its numpy formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+Pcm = npt.NDArray[np.int16]
+_Loop = TypeVar("_Loop", bound=Callable[..., Any])
+
+
+def _compiled(loop: _Loop) -> _Loop:
+    """Compile on first use; the interpreter's lock is released while it runs."""
+    return cast(_Loop, numba.njit(loop, cache=True, nogil=True))
+
+
+@_compiled
+def scale(x: Pcm | FloatArray, gain: np.float32, out: FloatArray) -> None:
+    """Set out[i] = x[i] · gain; `x` (n,) int16 or float32, `out` (n,) float32."""
+    for i in range(len(x)):
+        out[i] = np.float32(x[i]) * gain
+
+
+@_compiled
+def add_scaled(x: Pcm | FloatArray, gain: np.float32, out: FloatArray) -> None:
+    """Add x[i] · gain to out[i]; `x` (n,) int16 or float32, `out` (n,) float32."""
+    for i in range(len(x)):
+        out[i] += np.float32(x[i]) * gain
+
+
+@_compiled
+def round_scaled(x: FloatArray, gain: np.float32, out: Pcm) -> None:
+    """Set out[i] to x[i] · gain, rounded to even; the product must lie within int16."""
+    for i in range(len(x)):
+        out[i] = np.int16(np.int32(np.rint(x[i] * gain)))
+
+
+@_compiled
+def peak(x: FloatArray) -> float:
+    """Return the largest |x[i]|; 0 for none. Floats without their sign compare as integers."""
+    bits = x.view(np.int32)
+    top = np.int32(0)
+    for i in range(len(bits)):
+        top = max(top, bits[i] & np.int32(0x7FFFFFFF))
+    one = np.empty(1, np.int32)
+    one[0] = top
+    return float(one.view(np.float32)[0])
+
+
+@_compiled
+def integer_energy(x: Pcm) -> int:
+    """Return Σ x[i]², exactly; (n,) int16."""
+    total = np.int64(0)
+    for i in range(len(x)):
+        value = np.int32(x[i])
+        total += np.int64(value * value)
+    return int(total)
+
+
+@_compiled
+def energy(x: Pcm | FloatArray) -> float:
+    """Return Σ x[i]² in float64: a sum for each i mod 256, then those in order."""
+    sums = np.zeros(256)
+    whole = len(x) // 256 * 256
+    for i in range(0, whole, 256):
+        for j in range(256):
+            value = np.float64(x[i + j])
+            sums[j] += value * value
+    for i in range(whole, len(x)):
+        value = np.float64(x[i])
+        sums[i - whole] += value * value
+    total = 0.0
+    for j in range(256):
+        total += sums[j]
+    return total
+
+
+@_compiled
+def floor_scaled(x: Pcm, factor: float, out: Pcm) -> None:
+    """Set out[i] = ⌊clip(x[i] · factor, −32768, 32767)⌋ in float64; both (n,) int16."""
+    for i in range(len(x)):
+        value = np.floor(np.float64(x[i]) * factor)
+        out[i] = np.int16(np.int32(min(max(value, -32768.0), 32767.0)))
+
+
+@_compiled
+def add_saturating(x: Pcm, out: Pcm) -> None:
+    """Add x[i] to out[i], kept within int16; both (n,) int16."""
+    for i in range(len(x)):
+        value = np.int32(out[i]) + np.int32(x[i])
+        out[i] = min(max(value, np.int32(-32768)), np.int32(32767))
