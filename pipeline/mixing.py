@@ -1,55 +1,44 @@
-"""The mixer's innermost loops, compiled: each is one pass over the samples.
+"""The mixer's innermost loops: each is one pass over the samples.
 
 numpy needs a pass for every step and a temporary for every pass, and at ten seconds a scene those
-are what rendering costs. Here numba compiles plain loops, once for a machine; the code is kept in
-a cache beside this file, or in numba's own where that can't be written.
-
-What they compute doesn't depend on the CPU: no fast-math, no reassociated float sum, no fused
-multiply-add. Sums of squares of int16 are integers; those of floats have partial sums in an order
-of their own. `tests/pipeline/test_mixing.py` holds each equal to its numpy formula.
+are what rendering costs. Here they are compiled (compiled.py), and what they compute doesn't depend
+on the CPU: sums of squares of int16 are integers; those of floats have partial sums in an order of
+their own. `tests/pipeline/test_mixing.py` holds each equal to its numpy formula.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.compiled import compiled
+
 FloatArray = npt.NDArray[np.float32]
 Pcm = npt.NDArray[np.int16]
-_Loop = TypeVar("_Loop", bound=Callable[..., Any])
 
 
-def _compiled(loop: _Loop) -> _Loop:
-    """Compile on first use; the interpreter's lock is released while it runs."""
-    return cast(_Loop, numba.njit(loop, cache=True, nogil=True))
-
-
-@_compiled
+@compiled
 def scale(x: Pcm | FloatArray, gain: np.float32, out: FloatArray) -> None:
     """Set out[i] = x[i] · gain; `x` (n,) int16 or float32, `out` (n,) float32."""
     for i in range(len(x)):
         out[i] = np.float32(x[i]) * gain
 
 
-@_compiled
+@compiled
 def add_scaled(x: Pcm | FloatArray, gain: np.float32, out: FloatArray) -> None:
     """Add x[i] · gain to out[i]; `x` (n,) int16 or float32, `out` (n,) float32."""
     for i in range(len(x)):
         out[i] += np.float32(x[i]) * gain
 
 
-@_compiled
+@compiled
 def round_scaled(x: FloatArray, gain: np.float32, out: Pcm) -> None:
     """Set out[i] to x[i] · gain, rounded to even; the product must lie within int16."""
     for i in range(len(x)):
         out[i] = np.int16(np.int32(np.rint(x[i] * gain)))
 
 
-@_compiled
+@compiled
 def peak(x: FloatArray) -> float:
     """Return the largest |x[i]|; 0 for none. Floats without their sign compare as integers."""
     bits = x.view(np.int32)
@@ -61,7 +50,7 @@ def peak(x: FloatArray) -> float:
     return float(one.view(np.float32)[0])
 
 
-@_compiled
+@compiled
 def integer_energy(x: Pcm) -> int:
     """Return Σ x[i]², exactly; (n,) int16."""
     total = np.int64(0)
@@ -71,7 +60,7 @@ def integer_energy(x: Pcm) -> int:
     return int(total)
 
 
-@_compiled
+@compiled
 def energy(x: Pcm | FloatArray) -> float:
     """Return Σ x[i]² in float64: a sum for each i mod 256, then those in order."""
     sums = np.zeros(256)
@@ -89,7 +78,7 @@ def energy(x: Pcm | FloatArray) -> float:
     return total
 
 
-@_compiled
+@compiled
 def floor_scaled(x: Pcm, factor: float, out: Pcm) -> None:
     """Set out[i] = ⌊clip(x[i] · factor, −32768, 32767)⌋ in float64; both (n,) int16."""
     for i in range(len(x)):
@@ -97,7 +86,7 @@ def floor_scaled(x: Pcm, factor: float, out: Pcm) -> None:
         out[i] = np.int16(np.int32(min(max(value, -32768.0), 32767.0)))
 
 
-@_compiled
+@compiled
 def add_saturating(x: Pcm, out: Pcm) -> None:
     """Add x[i] to out[i], kept within int16; both (n,) int16."""
     for i in range(len(x)):

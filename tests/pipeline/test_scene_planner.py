@@ -94,12 +94,12 @@ def test_R36_background_level_does_not_depend_on_events() -> None:
     levels: dict[bool, list[float]] = {True: [], False: []}
     for i in range(2000):
         plan = planner.plan(i)
-        assert -55.001 <= plan.background_dbfs <= -31.999
-        assert all(0 <= event.snr_db <= 20 for event in plan.events)
+        assert -55.001 <= plan.background_db <= -31.999
+        assert all(0 <= event.level_db <= 20 for event in plan.events)
         for piece in plan.backgrounds:
             level = by_id[piece.source].level_dbfs + piece.gain_db
-            assert level == pytest.approx(plan.background_dbfs, abs=0.002)
-        levels[bool(plan.events)].append(plan.background_dbfs)
+            assert level == pytest.approx(plan.background_db, abs=0.002)
+        levels[bool(plan.events)].append(plan.background_db)
     assert stats.ks_2samp(levels[True], levels[False]).pvalue > 0.001
 
 
@@ -129,7 +129,7 @@ def test_layers_of_background_and_babble_add_up_to_the_level() -> None:
         starts = [p for p in plan.backgrounds if p.onset_samples == p.fade_in_samples == 0]
         power = sum(10 ** ((by_id[p.source].level_dbfs + p.gain_db) / 10) for p in starts)
         if all(piece.num_samples > 1 for piece in starts):
-            assert 10 * np.log10(power) == pytest.approx(plan.background_dbfs, abs=0.01)
+            assert 10 * np.log10(power) == pytest.approx(plan.background_db, abs=0.01)
         with_babble += any(p.source.startswith("negative") for p in plan.backgrounds)
     assert 60 < with_babble < 140
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.activity import active_level_dbfs
+from pipeline.loudness import integrated_lufs
 from pipeline.scene_planner import ScenePlanner
 from pipeline.scene_renderer import render_scene
 from schemas.effects import AppliedEffect
@@ -195,3 +196,60 @@ def test_planned_scenes_never_clip_and_repeat_exactly(index: int, seed: int) -> 
             assert (scene.audio[span] != quiet[span]).any()
             quiet[span] = scene.audio[span]
         np.testing.assert_array_equal(scene.audio, quiet)
+
+
+def _loudness_of(x: np.ndarray) -> float:
+    return integrated_lufs(x.astype(np.float32) / np.float32(32768), 16_000)
+
+
+@pytest.mark.parametrize("unit", ["dbfs", "lufs", "gain_db"])
+def test_events_as_loud_as_the_recipe_says(unit: str) -> None:
+    """From the audio itself, as the difference of the scene with and without its event."""
+    level = {"unit": unit, "range": [-31.0, -30.0]}
+    scene = {"event_level": level, "level_dbfs": [-60, -50], "effects": {"speed": [0.8, 0.9]}}
+    scene |= {"num_keywords": [1, 1], "num_negatives": [0, 0]}
+    planner, bank = ScenePlanner(recipe(scene=scene), CLIPS, "train"), MemoryBank(CLIPS)
+    for index in range(40):
+        plan = planner.plan(index)
+        (event,) = plan.events
+        assert -31 <= event.level_db <= -30
+        assert -60 <= plan.background_db <= -50, "the background's own level"
+        full, empty = (render_scene(p, bank) for p in (plan, replace(plan, events=())))
+        alone = (full.audio.astype(float) - empty.audio)[event.onset_samples :][: event.num_samples]
+        if unit == "lufs":
+            measured = _loudness_of(alone)
+        elif unit == "dbfs":
+            measured = _active_dbfs(alone)
+        else:
+            assert full.gains_db == (event.level_db,)
+            continue
+        assert measured == pytest.approx(event.level_db, abs=0.2), "but for the ramps"
+
+
+def test_backgrounds_as_loud_as_level_lufs_says() -> None:
+    scene = {"level_lufs": [-40, -20], "snr_db": [0, 10], "num_backgrounds": [1, 3]}
+    planner, bank = ScenePlanner(recipe(scene=scene), CLIPS, "train"), MemoryBank(CLIPS)
+    for index in range(40):
+        plan = planner.plan(index)
+        assert plan.background_unit == "lufs"
+        assert -50 <= plan.background_db <= -30
+        empty = render_scene(replace(plan, events=()), bank)
+        assert _loudness_of(empty.audio) == pytest.approx(plan.background_db, abs=0.05)
+        full = render_scene(plan, bank)
+        for asked, told in zip(plan.events, full.snrs_db, strict=True):
+            assert told == pytest.approx(asked.level_db, abs=0.01)
+
+
+def test_gains_of_backgrounds_are_told_as_they_were_reached() -> None:
+    bank = FixedBank(b=np.full(1000, 100), a=np.full(100, 30_000))
+    scene = render_scene(_plan([_event("a", 0, 100, 6.0)], gain_db=6.02), bank)
+    assert scene.headroom_db < 0
+    (gain_db,) = scene.background_gains_db
+    assert gain_db == pytest.approx(6.02 + scene.headroom_db, abs=0.001)
+    assert scene.audio[500] == round(100 * 10 ** (gain_db / 20))
+
+
+def test_a_silent_background_stays_silent_at_any_loudness() -> None:
+    bank = FixedBank(b=np.zeros(1000))
+    scene = render_scene(_plan(background_unit="lufs"), bank)
+    assert not scene.audio.any()
