@@ -95,8 +95,7 @@ def active_level_dbfs(x: FloatArray, sample_rate_hz: int, *, silent: float | Non
 
 def rms_dbfs(x: FloatArray | npt.NDArray[np.int16]) -> float:
     """Return the RMS of all samples, in dB re 1; −inf for silence."""
-    row: FloatArray | npt.NDArray[np.int16] = np.ascontiguousarray(x)
-    power = energy(row) / len(row) if len(row) else 0.0
+    power = energy(x) / len(x) if len(x) else 0.0
     return 10.0 * math.log10(power) if power > 0.0 else -math.inf
 
 

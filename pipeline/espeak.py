@@ -67,6 +67,10 @@ class Espeak:
         text = self._ask("phonemes", {"phrase": phrase, "voice": voice}).decode()
         return [tuple(word.split("_")) for word in text.split()]
 
+    def knows(self, voice: str) -> bool:
+        """Return whether the library has a voice of this name."""
+        return self._ask("knows", {"voice": voice}) == b"yes"
+
     def _ask(self, what: str, request: dict[str, object]) -> bytes:
         self._to_server.write(json.dumps([what, request]).encode() + b"\n")
         self._to_server.flush()
@@ -126,6 +130,9 @@ class _Library:
         self._library.espeak_Synth(text, size, 0, 1, 0, _UTF8 | _PHONEMES, None, None)
         self._library.espeak_Synchronize()
         return b"".join(self._chunks)
+
+    def knows(self, voice: str) -> bytes:
+        return b"yes" if self._library.espeak_SetVoiceByName(voice.encode()) == 0 else b"no"
 
     def phonemes(self, phrase: str, voice: str) -> bytes:
         self._library.espeak_SetVoiceByName(voice.encode())

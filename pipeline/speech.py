@@ -1,9 +1,9 @@
-r"""Spoken takes without a speaker: libespeak-ng in many voices, rates and pitches.
+r"""Spoken takes without a speaker: phrases in many voices, rates and pitches.
 
-The library comes in the espeakng-loader wheel (GPL-3, the optional extra `tts`). Which voice, rate
-and pitch a take has is a pure function of (seed, phrase, number); the file's name says them, so a
-take that exists needn't be spoken again. A voice is a speaker: the pattern `__(.+?)__r\d+__p\d+`
-extracts it, so no voice is heard in two splits.
+Which voice, rate and pitch a take has is a pure function of (seed, phrase, number); the file's name
+says them, so a take that exists needn't be spoken again. A voice is a speaker: the pattern
+`__(.+?)__r\d+__p\d+` extracts it, so no voice is heard in two splits. The engine is espeak-ng
+(espeak_voices.py) or any command (speech_command.py).
 """
 
 from __future__ import annotations
@@ -12,29 +12,37 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
 from pipeline.espeak import Espeak
+from pipeline.espeak_voices import EspeakVoices, Speak
 from pipeline.near_misses import near_misses
 from schemas.errors import RequestError, WakebeamError
 
-ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029")
-VARIANTS: tuple[str, ...] = ("", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f4")
-# f2, f3 and f5 never say the same thing twice: they have noise in them that has no seed.
-VARIANTS += ("klatt", "klatt2", "klatt3", "klatt4", "Andy", "Alex", "linda", "steph", "grandpa")
-RATES_WPM = (130, 145, 160, 175, 190, 205, 220)
-PITCHES = (25, 35, 45, 55, 65, 75)
-
+Pcm = npt.NDArray[np.int16]
 _MUTE_PEAK = 300
 
 
-def voices() -> list[str]:
-    """Return the voices that takes are drawn from, e.g. `en-us+f3`."""
-    return [f"{accent}+{v}" if v else accent for accent in ACCENTS for v in VARIANTS]
+class Engine(Protocol):
+    """What speaks.
+
+    Attributes:
+        voices, rates_wpm, pitches: what takes are drawn from.
+    """
+
+    voices: Sequence[str]
+    rates_wpm: Sequence[int]
+    pitches: Sequence[int]
+
+    def open(self) -> AbstractContextManager[Speak]:
+        """Start it."""
+        ...
 
 
 def speak_takes(
@@ -43,15 +51,17 @@ def speak_takes(
     *,
     num_takes: int,
     seed: int,
+    engine: Engine | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[int, int]:
     """Speak each phrase `num_takes` times into `out/<phrase>/`.
 
     Args:
-        phrases: text in English.
+        phrases: text; for espeak-ng also its phonemes in double brackets, or IPA between slashes.
         out: folder; each phrase gets one in it.
         num_takes: of each phrase.
         seed: decides voices, rates and pitches.
+        engine: espeak-ng in English, if not given.
         progress: called with (takes done, takes in all).
 
     Returns:
@@ -59,31 +69,36 @@ def speak_takes(
 
     Raises:
         RequestError: an empty phrase, or more takes than there are ways to speak.
-        WakebeamError: the extra `tts` isn't installed, or a take came out mute.
+        WakebeamError: the engine isn't there or fails, or a take came out mute.
     """
-    most = len(voices()) * len(RATES_WPM) * len(PITCHES)
+    engine = engine or EspeakVoices()
+    most = len(engine.voices) * len(engine.rates_wpm) * len(engine.pitches)
     if num_takes > most:
-        raise RequestError(f"{num_takes} takes of a phrase", expected=f"at most {most}")
+        raise RequestError(
+            f"{num_takes} takes of a phrase",
+            expected=f"at most {most}: {len(engine.voices)} voices at {len(engine.rates_wpm)} "
+            f"rates and {len(engine.pitches)} pitches",
+        )
     takes = {
         _path(out / slug, *manner): (phrase, manner)
         for phrase, slug in [(phrase, _slug(phrase)) for phrase in phrases]
-        for manner in (_manner(seed, phrase, number) for number in range(num_takes))
+        for manner in (_manner(engine, seed, phrase, number) for number in range(num_takes))
     }
     missing = [path for path in takes if not path.exists()]
     kept = len(takes) - len(missing)
     if not missing:
         return 0, kept
-    with Espeak() as engine:
+    with engine.open() as speak:
         for done, path in enumerate(missing):
             if progress is not None:
                 progress(kept + done, len(takes))
-            phrase, (voice, rate, pitch) = takes[path]
-            samples = engine.speak(phrase, voice, rate, pitch)
+            phrase, (voice, rate_wpm, pitch) = takes[path]
+            samples, sample_rate_hz = speak(phrase, voice, rate_wpm, pitch)
             if np.abs(samples.astype(np.int32)).max(initial=0) < _MUTE_PEAK:
                 raise WakebeamError(
                     f"voice {voice!r} says nothing for {phrase!r}", fix="spell the phrase in words"
                 )
-            _write(path, samples, engine.sample_rate_hz)
+            _write(path, samples, sample_rate_hz)
     if progress is not None:
         progress(len(takes), len(takes))
     return len(missing), kept
@@ -109,19 +124,19 @@ def speak_near_misses(
 
 
 def _path(folder: Path, voice: str, rate_wpm: int, pitch: int) -> Path:
-    return folder / f"{folder.name}__{voice}__r{rate_wpm}__p{pitch}.wav"
+    safe = re.sub(r"[^\w+.-]+", "-", voice)
+    return folder / f"{folder.name}__{safe}__r{rate_wpm}__p{pitch}.wav"
 
 
-def _manner(seed: int, phrase: str, number: int) -> tuple[str, int, int]:
+def _manner(engine: Engine, seed: int, phrase: str, number: int) -> tuple[str, int, int]:
     """Voice, rate and pitch of a take; no two takes of a phrase have all three alike.
 
     Each round goes through all voices, in an order of its own; each voice goes through all rates
     and pitches, in an order of its own.
     """
-    every = voices()
-    turn, place = divmod(number, len(every))
-    voice = sorted(every, key=lambda v: _hash(f"{seed}/{phrase}/{turn}/{v}"))[place]
-    manners = [(rate, pitch) for rate in RATES_WPM for pitch in PITCHES]
+    turn, place = divmod(number, len(engine.voices))
+    voice = sorted(engine.voices, key=lambda v: _hash(f"{seed}/{phrase}/{turn}/{v}"))[place]
+    manners = [(rate, pitch) for rate in engine.rates_wpm for pitch in engine.pitches]
     rate, pitch = sorted(manners, key=lambda m: _hash(f"{seed}/{phrase}/{voice}/{m}"))[turn]
     return voice, rate, pitch
 
@@ -131,7 +146,8 @@ def _hash(text: str) -> int:
 
 
 def _slug(phrase: str) -> str:
-    spelt = phrase.startswith("[[")  # in phonemes, where case and marks make the difference
+    # In phonemes case and marks make the difference.
+    spelt = phrase.startswith(("[[", "/"))
     slug = re.sub(r"\W+", "_", phrase if spelt else phrase.casefold()).strip("_")[:60]
     if spelt:
         slug += "_" + hashlib.sha256(phrase.encode()).hexdigest()[:6]
@@ -140,7 +156,7 @@ def _slug(phrase: str) -> str:
     return slug
 
 
-def _write(path: Path, samples: npt.NDArray[np.int16], sample_rate_hz: int) -> None:
+def _write(path: Path, samples: Pcm, sample_rate_hz: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".writing")
     soundfile.write(temporary, samples, sample_rate_hz, subtype="PCM_16", format="WAV")

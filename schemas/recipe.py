@@ -26,6 +26,7 @@ from schemas.recipe_scene import (
     Scene,
 )
 from schemas.recipe_section import Section
+from schemas.recipe_speech import Speech
 from schemas.recipe_training import (
     Evaluation,
     LabelWindow,
@@ -61,6 +62,7 @@ __all__ = [
     "RoomMaterial",
     "Scene",
     "Specgram",
+    "Speech",
     "Split",
     "StreamTcn",
     "Training",
@@ -183,6 +185,7 @@ class Recipe(Section):
     name: str = Field(min_length=1, max_length=100)
     seed: int = Field(0, ge=0, lt=2**63, strict=True)
     sample_rate_hz: int = Field(16000, ge=4000, le=192000)
+    speech: tuple[Speech, ...] = Field((), description="takes to be spoken by a machine first")
     material: Material
     splits: Fractions = Fractions()
     scene: Scene = Scene()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.errors import WakebeamError
+from schemas.errors import RequestError, WakebeamError
 from wakebeam.app import APP, HERE, NO_NEGATIVES, AsJson, RecipePath, Set
 from wakebeam.console import say, show, show_json
 
@@ -85,30 +85,46 @@ def check(
 
 @APP.command(epilog='Example: wakebeam speak "hello beacon" --out takes')
 def speak(
-    phrases: Annotated[list[str], typer.Argument(metavar="PHRASE…")],
-    out: Annotated[Path, typer.Option(help="folder; each phrase gets a folder in it")],
+    phrases: Annotated[list[str] | None, typer.Argument(metavar="[PHRASE…]")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder; each phrase gets one in it")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="speak what this recipe's `speech` says, instead")
+    ] = None,
     takes: Annotated[int, typer.Option(min=1, help="of each phrase")] = 100,
     seed: Annotated[int, typer.Option(min=0)] = 7,
+    language: Annotated[
+        list[str] | None, typer.Option(help="espeak-ng's code, such as de; may be repeated")
+    ] = None,
     near_misses: Annotated[
         int, typer.Option(min=0, help="speak so many phrases that it is mistaken for, instead")
     ] = 0,
 ) -> None:
     """Speak phrases in many voices, rates and pitches; takes that exist are kept.
 
-    A phrase in double brackets is spelt in espeak-ng's phonemes: "[[h@l'oU]]".
+    A phrase between slashes is IPA, one in double brackets is in espeak-ng's phonemes:
+    "/həˈloʊ/", "[[h@l'oU]]". Another engine than espeak-ng is a line under `speech` in a recipe.
     """
-    from pipeline.speech import speak_near_misses, speak_takes
-    from wakebeam.console import progress
+    from schemas.recipe import Speech
+    from wakebeam.speaking import speak_entry, speak_recipe
+    from wakebeam.workspace import Workspace
 
-    made = kept = 0
-    with progress("speak", "takes") as update:
-        if near_misses:
-            each = {"count": near_misses, "num_takes": takes, "seed": seed}
-            for phrase in phrases:
-                counts = speak_near_misses(phrase, out, **each, progress=update)
-                made, kept = made + counts[0], kept + counts[1]
-        else:
-            made, kept = speak_takes(phrases, out, num_takes=takes, seed=seed, progress=update)
+    if recipe is not None:
+        if phrases or out:
+            raise RequestError("phrases or --out beside --recipe", expected="one or the other")
+        workspace = Workspace.open(recipe)
+        made, kept = speak_recipe(workspace.recipe, workspace.folder)
+        show(f"{recipe}: {made} takes spoken, {kept} were there")
+        return
+    if not phrases or out is None:
+        raise RequestError("no phrase, or no --out", expected="phrases and a folder, or --recipe")
+    entry = Speech(
+        phrases=tuple(phrases),
+        out=str(out),
+        takes=takes,
+        near_misses=near_misses,
+        languages=tuple(language or ("en",)),
+    )
+    made, kept = speak_entry(entry, out, seed)
     show(f"{out}: {made} takes spoken, {kept} were there")
     if near_misses:
         show(f"next: wakebeam init DIR --keyword … --near-miss {shlex.quote(str(out))} …")

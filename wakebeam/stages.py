@@ -18,6 +18,7 @@ from pipeline.clip_bank import ClipBank, open_or_build_bank
 from schemas.errors import DatasetError, RequestError, WakebeamError
 from schemas.recipe import Recipe
 from wakebeam.console import clock, progress, say
+from wakebeam.speaking import speak_recipe
 from wakebeam.workspace import Workspace
 
 
@@ -39,6 +40,8 @@ def run_all(
         state, remark = work()
         say(f"{name:9} {state:8} {remark} ({clock(time.monotonic() - began_s)})")
 
+    if workspace.recipe.speech:
+        stage("speak", lambda: _speak_stage(workspace))
     stage("bank", lambda: _bank_stage(workspace))
     stage("synth", lambda: _synth_stage(workspace, num_workers, overwrite))
     stage("train", lambda: _train_stage(workspace, overwrite))
@@ -120,6 +123,11 @@ def reject_summary(bank: ClipBank, most: int = 10) -> str:
     rows = [f"  {reject.path}: {reject.reason}" for reject in bank.rejects[:most]]
     more = len(bank.rejects) - most
     return "\n".join(rows + ([f"  and {more} more (wakebeam check lists all)"] if more > 0 else []))
+
+
+def _speak_stage(workspace: Workspace) -> tuple[str, str]:
+    made, kept = speak_recipe(workspace.recipe, workspace.folder)
+    return ("made" if made else "current"), f"{made + kept} takes"
 
 
 def _bank_stage(workspace: Workspace) -> tuple[str, str]:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pipeline.audio_file import read_audio
+from pipeline.espeak import Espeak
+from pipeline.espeak_voices import EspeakVoices
+from pipeline.ipa import mnemonics
 from pipeline.noise import KINDS, generate_backgrounds
 from pipeline.recipe_file import guess_speaker_pattern
-from pipeline.speech import speak_takes, voices
+from pipeline.speech import speak_takes
+from pipeline.speech_command import SpeechCommand
 from schemas.errors import RequestError, WakebeamError
+from schemas.recipe_speech import Speech
 
 pytest.importorskip("espeakng_loader", reason="the extra `tts` is not installed")
 
@@ -38,12 +45,12 @@ def test_names_tell_the_voice(tmp_path) -> None:
     speak_takes(["Größe, bitte!"], tmp_path, num_takes=5, seed=1)
     names = [path.name for path in tmp_path.rglob("*.wav")]
     pattern = guess_speaker_pattern(names)
-    assert {re.search(pattern, name)[1] for name in names} <= set(voices())
+    assert {re.search(pattern, name)[1] for name in names} <= set(EspeakVoices().voices)
     assert {path.parent.name for path in tmp_path.rglob("*.wav")} == {"grösse_bitte"}
 
 
 def test_as_many_takes_as_asked_for_and_no_two_alike(tmp_path) -> None:
-    asked = len(voices()) + 30
+    asked = len(EspeakVoices().voices) + 30
     assert speak_takes(["go"], tmp_path, num_takes=asked, seed=2) == (asked, 0)
     assert speak_takes(["go"], tmp_path, num_takes=asked, seed=2) == (0, asked)
     with pytest.raises(RequestError, match="at most"):
@@ -72,3 +79,113 @@ def test_backgrounds_are_repeatable_and_audible(tmp_path) -> None:
     for name in sounds:
         x, _ = read_audio(tmp_path / "a" / name)
         assert 0.003 < np.sqrt(np.mean(x**2)) < 0.3
+
+
+def test_another_language_and_one_that_there_is_not(tmp_path) -> None:
+    made = speak_takes(
+        ["guten Tag"], tmp_path / "de", num_takes=3, seed=1, engine=EspeakVoices(["de"])
+    )
+    assert made == (3, 0)
+    assert all("__de" in name for name in _bytes(tmp_path / "de"))
+    with pytest.raises(RequestError, match="no language 'xx'"):
+        speak_takes(["go"], tmp_path / "xx", num_takes=1, seed=1, engine=EspeakVoices(["xx"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "ipa"),
+    [
+        ("hello beacon", "/həˈloʊ ˈbiːkən/"),
+        ("water", "/ˈwɔːɾɚ/"),
+        ("judge", "/ˈdʒʌdʒ/"),
+        ("thinking", "/ˈθɪŋkɪŋ/"),
+        ("vision", "/ˈvɪʒən/"),
+        ("how now", "/ˌhaʊ ˈnaʊ/"),
+        ("good", "/ˈɡʊd/"),
+    ],
+)
+def test_ipa_is_the_librarys_own_reading(words: str, ipa: str) -> None:
+    with Espeak() as engine:
+        spelt = " ".join("".join(word) for word in engine.phonemes(words))
+    assert mnemonics(ipa) == f"[[{spelt}]]"
+
+
+def test_ipa_that_is_not_english_is_refused_by_sign() -> None:
+    with pytest.raises(RequestError, match="'ɮ'"):
+        mnemonics("/ɮa/")
+    assert mnemonics("hello") == "hello"
+
+
+# An engine of its own: a tone whose pitch is the voice's number, as long as its text.
+_ENGINE = """
+import sys, wave, math, struct
+out, voice, text = sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else sys.stdin.read()
+if voice == "broken":
+    sys.exit("no such voice")
+loud = 0 if voice == "mute" else 9000
+with wave.open(out, "wb") as file:
+    file.setnchannels(2), file.setsampwidth(2), file.setframerate(22050)
+    n = 2205 * len(text)
+    for i in range(n):
+        v = int(loud * math.sin(i * float(voice) / 3000)) if loud else 0
+        file.writeframes(struct.pack("<hh", v, v))
+"""
+
+
+def _command(tmp_path: Path, *arguments: str) -> list[str]:
+    script = tmp_path / "engine with space.py"
+    script.write_text(_ENGINE)
+    return [sys.executable, str(script), *arguments]
+
+
+@pytest.mark.parametrize("extra", [[], ["{text}"]])
+def test_any_command_line_is_an_engine(tmp_path, extra: list[str]) -> None:
+    command = _command(tmp_path, "{wav}", "{voice}", *extra)
+    engine = SpeechCommand(command, ["100", "200", "300"])
+    out = tmp_path / "takes"
+    assert speak_takes(["$(ls); go"], out, num_takes=2, seed=1, engine=engine) == (2, 0)
+    assert speak_takes(["$(ls); go"], out, num_takes=3, seed=1, engine=engine) == (1, 2)
+    takes = _bytes(out)
+    assert len(set(takes.values())) == 3
+    for name in takes:
+        x, rate = read_audio(out / name)
+        assert (rate, x.shape) == (22050, (2205 * len("$(ls); go"), 1))
+    with pytest.raises(RequestError, match="at most 3: 3 voices at 1 rates and 1 pitches"):
+        speak_takes(["go"], out, num_takes=4, seed=1, engine=engine)
+    paced = SpeechCommand([*command, "{rate_wpm}"], ["100"])
+    assert len(paced.rates_wpm) > 1
+
+
+@pytest.mark.parametrize(
+    ("command", "voice", "said"),
+    [
+        (["{wav}", "{voice}", "{text}"], "broken", "ended with 1: no such voice"),
+        (["{wav}", "{voice}", "{text}"], "mute", "'mute' says nothing"),
+        (["{wav}.elsewhere", "{voice}", "{text}"], "100", "wrote no sound"),
+    ],
+)
+def test_an_engine_that_fails_is_named(tmp_path, command: list, voice: str, said: str) -> None:
+    engine = SpeechCommand(_command(tmp_path, *command), [voice])
+    with pytest.raises(WakebeamError, match=said):
+        speak_takes(["go"], tmp_path / "out", num_takes=1, seed=1, engine=engine)
+    assert not list((tmp_path / "out").rglob("*.wav"))
+
+
+def test_a_command_that_is_not_there_is_named(tmp_path) -> None:
+    engine = SpeechCommand(["no-such-program", "{wav}"], ["a"])
+    with pytest.raises(WakebeamError, match="'no-such-program' can't be run"):
+        speak_takes(["go"], tmp_path, num_takes=1, seed=1, engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"command": ["tts", "{file}"], "voices": ["a"]}, "{file} is not known"),
+        ({"command": ["tts"], "voices": ["a"]}, "needs {wav}"),
+        ({"command": ["tts", "{wav}"]}, "command needs voices"),
+        ({"voices": ["a"]}, "voices goes with command"),
+        ({"command": ["tts", "{wav}"], "voices": ["a"], "near_misses": 3}, "leave out command"),
+    ],
+)
+def test_wrong_entries_are_refused(entry: dict, said: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        Speech(**{"phrases": ("go",), "out": "x"} | entry)
