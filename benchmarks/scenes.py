@@ -1,102 +1,43 @@
-"""How fast scenes are planned and rendered, beside pydub on the same clips, on one core.
+"""How fast scenes are planned and rendered, beside pydub and Scaper on the same clips, on one core.
 
     python benchmarks/scenes.py
+    SCAPER_PYTHON=/path/to/a/python/with/scaper python benchmarks/scenes.py
 
-The peer does what the classic exercise does: background turned down, clips laid over it, the level
+pydub does what the classic exercise does: background turned down, clips laid over it, the level
 set, exported as WAV (to memory) and read back; its clips are loaded once and its positions are
-given, so it never searches for room. Both mix the same clips at the same places. Every figure is
-the median of five runs with the spread of all five.
+given, so it never searches for room. Both mix the same clips at the same places, in turns. Scaper
+runs in an interpreter of its own (scaper_peer.py), because it can't share ours; it draws scenes of
+the same counts and clips and gives audio and annotation in memory. Every figure is the median of
+five runs with the spread of all five.
 """
 
 from __future__ import annotations
 
 import io
-import statistics
-import time
+import json
+import os
+import subprocess
+import tempfile
 import warnings
-from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import soundfile
 
-from pipeline.scene_planner import ScenePlanner
+from benchmarks.clips import EFFECTS, EXERCISE, Bank, planner
+from benchmarks.timing import RUNS, in_turns, runs, show, show_ratio
 from pipeline.scene_renderer import render_scene
-from schemas.clips import Clip
-from schemas.recipe import Recipe
 
-RUNS = 5
-MATERIAL = {
-    "keyword": [{"path": "kw", "label": "activate"}],
-    "negative": [{"path": "other"}],
-    "background": [{"path": "noise"}],
-    "room": [{"path": "rooms"}],
-}
-EXERCISE = {
-    "num_keywords": [0, 4],
-    "num_negatives": [0, 2],
-    "min_gap_s": 0.0,
-    "on_infeasible": "condition",
-    "overlay": {},
-}
-EFFECTS = {
-    "duration_s": 10.0,
-    "on_infeasible": "condition",
-    "effects": {
-        "speed": [0.9, 1.1],
-        "room": [1.0, 1.0],
-        "low_pass_hz": [2000, 7000],
-        "resonance_db": [-9, 9],
-    },
-    "channel": {"high_pass_hz": [60, 300], "soft_clip_db": [0, 12]},
+RATE = 44_100
+_SCAPER_FOLDERS = {
+    "keyword": "foreground/keyword",
+    "negative": "foreground/negative",
+    "background": "background/all",
 }
 
 
-class Bank:
-    """Clips in memory, of the lengths of the exercise's own recordings."""
-
-    def __init__(self, rate: int) -> None:
-        rng = np.random.default_rng(0)
-        self._samples: dict[str, np.ndarray] = {}
-        self.clips: list[Clip] = []
-        for role, kind, label, lengths_s in (
-            ("keyword", "keyword", "activate", np.linspace(0.66, 2.39, 9)),
-            ("negative", "speech", "speech", np.linspace(0.36, 1.34, 10)),
-            ("background", "background", "background", [30.0, 30.0]),
-            ("room", "room", "room", [0.4, 0.4]),
-        ):
-            for i, length_s in enumerate(lengths_s):
-                n = round(float(length_s) * rate)
-                x = np.rint(rng.standard_normal(n) * 3000)
-                if role == "room":
-                    x = np.rint(x * np.exp(-np.arange(n) / (0.1 * rate)))
-                    x[0] = 30_000
-                name = f"{role}/folder/{i}.wav"
-                self._samples[name] = np.clip(x, -32768, 32767).astype(np.int16)
-                level = float(20 * np.log10(3000 / 32768))
-                peak = int(np.abs(self._samples[name].astype(int)).max())
-                self.clips.append(
-                    Clip(name, role, kind, label, name, None, 0, n, level, peak, name)
-                )
-        self._by_id = {clip.clip_id: clip for clip in self.clips}
-
-    def clip(self, clip_id: str) -> Clip:
-        """Return a clip."""
-        return self._by_id[clip_id]
-
-    def samples(self, clip: Clip) -> np.ndarray:
-        """Return its samples."""
-        return self._samples[clip.clip_id]
-
-
-def planner(bank: Bank, rate: int, scene: dict) -> ScenePlanner:
-    """Return a planner over a bank."""
-    recipe = Recipe.model_validate(
-        {"name": "b", "seed": 1, "sample_rate_hz": rate, "material": MATERIAL, "scene": scene}
-        | ({"features": {"family": "log_mel", "high_hz": min(7600, rate / 2)}})
-    )
-    return ScenePlanner(recipe, bank.clips, "train")
-
-
-def pydub_scene(plan, segments: dict) -> np.ndarray:
+def pydub_scene(plan: Any, segments: dict[str, Any]) -> np.ndarray:
     """Mix a plan as the exercise does."""
     from pydub import AudioSegment
 
@@ -113,28 +54,21 @@ def pydub_scene(plan, segments: dict) -> np.ndarray:
     return np.array(AudioSegment.from_file(file, format="wav").get_array_of_samples())
 
 
-def seconds_each(work: Callable[[int], object], count: int) -> list[float]:
-    """Return seconds a scene, for each of five runs."""
-    runs = []
-    for run in range(RUNS):
-        began_s = time.perf_counter()
-        for index in range(count):
-            work(run * count + index)
-        runs.append((time.perf_counter() - began_s) / count)
-    return runs
-
-
-def show(name: str, values: list[float], unit: str) -> None:
-    """Print a median with its spread."""
-    middle, low, high = statistics.median(values), min(values), max(values)
-    print(f"{name:58}{middle:>10,.0f} ({low:,.0f} … {high:,.0f}) {unit}")
-
-
-def show_ratio(name: str, ours: list[float], theirs: list[float]) -> None:
-    """Print how many times as fast we are."""
-    ratios = [t / o for t, o in zip(theirs, ours, strict=True)]
-    middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
-    print(f"{name:58}{middle:>10.1f} ({low:.1f} … {high:.1f}) times")
+def scaper_seconds(bank: Bank, interpreter: str) -> list[float]:
+    """Return seconds a scene of Scaper's, five runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in bank.clips:
+            if clip.role != "room":
+                path = Path(folder) / _SCAPER_FOLDERS[clip.role] / Path(clip.clip_id).name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                soundfile.write(path, bank.samples(clip), RATE, subtype="PCM_16")
+        done = subprocess.run(
+            [interpreter, str(Path(__file__).parent / "scaper_peer.py"), folder, str(RUNS)],
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    values: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return values
 
 
 def main() -> None:
@@ -142,42 +76,47 @@ def main() -> None:
     warnings.simplefilter("ignore")
     from pydub import AudioSegment
 
-    bank = Bank(44100)
-    exercise = planner(bank, 44100, EXERCISE)
+    bank, small = Bank(RATE), Bank(16_000)
     segments = {
-        c.clip_id: AudioSegment(
-            bank.samples(c).tobytes(), frame_rate=44100, sample_width=2, channels=1
+        clip.clip_id: AudioSegment(
+            bank.samples(clip).tobytes(), frame_rate=RATE, sample_width=2, channels=1
         )
-        for c in bank.clips
+        for clip in bank.clips
     }
+    default = {"on_infeasible": "condition", "effects": {"speed": [0.9, 1.1]}}
+    wake_word = planner(small, 16_000, default)
+    show("plans, default recipe", [1 / s for s in runs(wake_word.plan, 20_000)], "scenes/s")
+
+    exercise = planner(bank, RATE, EXERCISE)
+    by_snr = planner(bank, RATE, {k: v for k, v in EXERCISE.items() if k != "overlay"})
     plans = [exercise.plan(i) for i in range(500)]
-    small = Bank(16000)
-    wake_word = planner(
-        small, 16000, {"on_infeasible": "condition", "effects": {"speed": [0.9, 1.1]}}
-    )
-    rates = [1 / s for s in seconds_each(wake_word.plan, 20_000)]
-    show("plans, default recipe", rates, "scenes/s")
-    ours = seconds_each(lambda i: render_scene(plans[i % 500], bank), 200)
-    theirs = seconds_each(lambda i: pydub_scene(plans[i % 500], segments), 60)
+    free = [by_snr.plan(i) for i in range(500)]
+
+    def pydub(i: int) -> object:
+        return pydub_scene(plans[i % 500], segments)
+
+    ours, theirs = in_turns((lambda i: render_scene(plans[i % 500], bank), 400), (pydub, 60))
     show("rendered, the exercise's scene (10 s, 44.1 kHz)", [1 / s for s in ours], "scenes/s")
     show("pydub, the same scenes", [1 / s for s in theirs], "scenes/s")
-    show_ratio("ratio, mixed by pydub's own arithmetic", ours, theirs)
-    mixing = planner(bank, 44100, {k: v for k, v in EXERCISE.items() if k != "overlay"})
-    free = [mixing.plan(i) for i in range(200)]
-    own = seconds_each(lambda i: render_scene(free[i % 200], bank), 200)
+    show_ratio("ratio to pydub, mixed by pydub's own arithmetic", ours, theirs)
+    own, theirs = in_turns((lambda i: render_scene(free[i % 500], bank), 400), (pydub, 60))
     show("the same counts and clips, mixed by SNR", [1 / s for s in own], "scenes/s")
-    show_ratio("ratio, mixed by SNR", own, theirs)
-    full = planner(small, 16000, EFFECTS)
+    show_ratio("ratio to pydub, mixed by SNR", own, theirs)
+    interpreter = os.environ.get("SCAPER_PYTHON")
+    if interpreter:
+        scaper = scaper_seconds(bank, interpreter)
+        show("Scaper, scenes of the same counts and clips", [1 / s for s in scaper], "scenes/s")
+        show_ratio("ratio to Scaper, mixed by SNR", own, scaper)
+    else:
+        print("Scaper: not measured, SCAPER_PYTHON names no interpreter that has it")
+
+    full = planner(small, 16_000, EFFECTS)
     some = [full.plan(i) for i in range(200)]
-    with_effects = seconds_each(lambda i: render_scene(some[i % 200], small), 200)
-    show(
-        "room, speed, equaliser and channel effects on",
-        [10 / s for s in with_effects],
-        "× real time",
-    )
-    default = [wake_word.plan(i) for i in range(200)]
-    plain = seconds_each(lambda i: render_scene(default[i % 200], small), 200)
-    show("default recipe", [10 / s for s in plain], "× real time")
+    seconds = runs(lambda i: render_scene(some[i % 200], small), 200)
+    show("room, speed, equaliser, channel effects", [10 / s for s in seconds], "× real time")
+    usual = [wake_word.plan(i) for i in range(200)]
+    seconds = runs(lambda i: render_scene(usual[i % 200], small), 200)
+    show("default recipe", [10 / s for s in seconds], "× real time")
 
 
 if __name__ == "__main__":

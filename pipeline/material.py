@@ -61,7 +61,8 @@ def list_material(recipe: Recipe, base_dir: Path) -> list[SourceFile]:
             if not root.exists():
                 raise MaterialError(
                     f"material.{role} {entry.path!r} does not exist (looked at {root})",
-                    fix="correct the path; relative paths start at the recipe's folder",
+                    fix="correct the path (relative ones start at the recipe's folder), or run "
+                    "`wakebeam speak --recipe` first if it is to be spoken",
                 )
             name = f"{role}/{_printable(root.resolve().name) or 'root'}"
             names[name] += 1

@@ -1,4 +1,4 @@
-"""Verbs on models: train, evaluate, export, detect."""
+"""Verbs on models: train, evaluate, export, detect, mine."""
 
 from __future__ import annotations
 
@@ -111,5 +111,44 @@ def detect(
             failed += 1
     if files:
         say(f"{found} detections in {len(files) - failed} of {len(files)} files")
+    if failed:
+        raise typer.Exit(1)
+
+
+@APP.command(epilog="Example: wakebeam mine --model w/export radio/*.mp3 --out hard")
+def mine(
+    model: Annotated[Path, typer.Option(help="folder of an export")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="without the keyword")],
+    out: Annotated[Path, typer.Option(help="folder for the clips")],
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="lower finds more")
+    ] = None,
+) -> None:
+    """Cut false accepts out of recordings in which the keyword is not spoken.
+
+    Don't mine recordings that shall judge the detector later.
+    """
+    from models.streaming import StreamingDetector
+    from wakebeam.console import progress
+    from wakebeam.mining import SPEAKER_PATTERN
+    from wakebeam.mining import mine as mine_file
+
+    detector = StreamingDetector(model, threshold=threshold)
+    made = kept = failed = 0
+    with progress("mine", "files") as update:
+        for done, path in enumerate(files):
+            update(done, len(files))
+            try:
+                counts = mine_file(detector, path, out)
+            except AudioError as error:
+                say(f"wakebeam: {error}")
+                failed += 1
+                continue
+            made, kept = made + counts[0], kept + counts[1]
+        update(len(files), len(files))
+    show(f"{out}: {made} false accepts cut out, {kept} were there")
+    if made:
+        entry = f"{{path: {out}, kind: hard, speaker_pattern: '{SPEAKER_PATTERN}'}}"
+        show(f"next: add `- {entry}` to material.negative, and run the recipe again")
     if failed:
         raise typer.Exit(1)

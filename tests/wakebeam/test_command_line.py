@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from pipeline.audio_file import read_audio
 from tests.audio_factory import write
@@ -138,3 +139,47 @@ def test_verbs_that_make_material_say_what_to_do_with_it(tmp_path) -> None:
     listed = json.loads(place("effects", "--json").stdout)
     assert listed["speed"]["changes_length"] is True
     assert "low_pass_hz" in place("effects").stdout
+
+
+def test_mining_cuts_false_accepts_once_each(trained) -> None:
+    """Any sound will do: what a detector fires at in a recording that is said to be without."""
+    takes = sorted((trained.folder / "kw").glob("*.wav"))[:3]
+    gap = np.zeros((16000, 1), np.float32)
+    x = np.concatenate([part for take in takes for part in (gap, read_audio(take)[0])] + [gap])
+    write(trained.folder / "no kw.wav", x, 16000)
+    words = ("mine", "--model", "w/export", "--threshold", "0.3", "--out", "hard", "no kw.wav")
+    found = trained("detect", *words[1:5], "no kw.wav").stdout.splitlines()
+    assert found, "nothing was detected in three takes"
+    done = trained(*words)
+    assert f"{len(found)} false accepts cut out, 0 were there" in done.stdout
+    assert "kind: hard, speaker_pattern: '__([0-9a-f]{12})__'" in done.stdout
+    lines = [json.loads(row) for row in (trained.folder / "hard/mined.jsonl").open()]
+    assert [line["time_s"] for line in lines] == [json.loads(row)["time_s"] for row in found]
+    for line in lines:
+        clip, rate = read_audio(trained.folder / "hard" / line["clip"])
+        stop = round((line["time_s"] + 0.2) * rate)
+        part = x[max(0, stop - len(clip)) : stop]
+        np.testing.assert_allclose(clip[: len(part)], part, atol=1e-4)
+        assert len(clip) > 0.5 * rate
+    assert f"0 false accepts cut out, {len(found)} were there" in trained(*words).stdout
+    assert "gone.wav" in trained(*words, "gone.wav", code=1).stderr
+
+
+def test_a_recipe_that_speaks_its_own_material(tmp_path) -> None:
+    pytest.importorskip("espeakng_loader", reason="the extra `tts` is not installed")
+    from tests.wakebeam.conftest import make_workplace
+
+    place = make_workplace(tmp_path)
+    recipe = tmp_path / "w/recipe.yaml"
+    entry = "speech: [{phrases: [hello beacon], out: spoken, takes: 4}, "
+    entry += "{phrases: [hello beacon], out: near, takes: 2, near_misses: 3}]\n"
+    text = recipe.read_text().replace("../kw", "spoken/hello_beacon")
+    recipe.write_text(entry + text)
+    assert "spoken" in place("check", "w", code=2).stderr, "names what isn't there yet"
+    assert "10 takes spoken, 0 were there" in place("speak", "--recipe", "w").stdout
+    assert "0 takes spoken, 10 were there" in place("speak", "--recipe", "w").stdout
+    assert len(list((tmp_path / "w/near").iterdir())) == 3
+    checked = json.loads(place("check", "w", "--json").stdout)
+    assert sum("hello_beacon__" in row["take"] for row in checked["takes"]) == 4
+    place("speak", "go", "--recipe", "w", code=2)
+    place("speak", "go", code=2)

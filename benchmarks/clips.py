@@ -1,0 +1,83 @@
+"""Clips in memory, of the lengths of the classic exercise's own recordings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.scene_planner import ScenePlanner
+from schemas.clips import Clip
+from schemas.recipe import Recipe
+
+MATERIAL = {
+    "keyword": [{"path": "kw", "label": "activate"}],
+    "negative": [{"path": "other"}],
+    "background": [{"path": "noise"}],
+    "room": [{"path": "rooms"}],
+}
+EXERCISE = {
+    "num_keywords": [0, 4],
+    "num_negatives": [0, 2],
+    "min_gap_s": 0.0,
+    "on_infeasible": "condition",
+    "overlay": {},
+}
+EFFECTS = {
+    "duration_s": 10.0,
+    "on_infeasible": "condition",
+    "effects": {
+        "speed": [0.9, 1.1],
+        "room": [1.0, 1.0],
+        "low_pass_hz": [2000, 7000],
+        "resonance_db": [-9, 9],
+    },
+    "channel": {"high_pass_hz": [60, 300], "soft_clip_db": [0, 12]},
+}
+
+
+class Bank:
+    """Noise of the right lengths and levels, at `rate` Hz."""
+
+    def __init__(self, rate: int) -> None:
+        rng = np.random.default_rng(0)
+        self._samples: dict[str, npt.NDArray[np.int16]] = {}
+        self.clips: list[Clip] = []
+        for role, kind, label, lengths_s in (
+            ("keyword", "keyword", "activate", np.linspace(0.66, 2.39, 9)),
+            ("negative", "speech", "speech", np.linspace(0.36, 1.34, 10)),
+            ("background", "background", "background", [30.0, 30.0]),
+            ("room", "room", "room", [0.4, 0.4]),
+        ):
+            for i, length_s in enumerate(lengths_s):
+                n = round(float(length_s) * rate)
+                x = np.rint(rng.standard_normal(n) * 3000)
+                if role == "room":
+                    x = np.rint(x * np.exp(-np.arange(n) / (0.1 * rate)))
+                    x[0] = 30_000
+                name = f"{role}/folder/{i}.wav"
+                self._samples[name] = np.clip(x, -32768, 32767).astype(np.int16)
+                level = float(20 * np.log10(3000 / 32768))
+                peak = int(np.abs(self._samples[name].astype(int)).max())
+                self.clips.append(
+                    Clip(name, role, kind, label, name, None, 0, n, level, peak, name)
+                )
+        self._by_id = {clip.clip_id: clip for clip in self.clips}
+
+    def clip(self, clip_id: str) -> Clip:
+        """Return a clip."""
+        return self._by_id[clip_id]
+
+    def samples(self, clip: Clip) -> npt.NDArray[np.int16]:
+        """Return its samples."""
+        return self._samples[clip.clip_id]
+
+
+def planner(bank: Bank, rate: int, scene: dict[str, Any]) -> ScenePlanner:
+    """Return a planner over a bank."""
+    recipe = Recipe.model_validate(
+        {"name": "b", "seed": 1, "sample_rate_hz": rate, "material": MATERIAL, "scene": scene}
+        | ({"features": {"family": "log_mel", "high_hz": min(7600, rate / 2)}})
+    )
+    return ScenePlanner(recipe, bank.clips, "train")

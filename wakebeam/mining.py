@@ -1,0 +1,94 @@
+"""`wakebeam mine`: false accepts cut out of recordings, as hard negatives for the next training.
+
+Every detection in a recording without the keyword is a false accept. What was heard around it, from
+before the onset that the detector thinks it had until shortly after it fired, becomes a clip. A
+name says recording, digest and time, so mining again makes nothing twice, and the pattern that is
+shown keeps the clips of one recording in one split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from models.streaming import StreamingDetector
+from pipeline.audio_file import stream_audio
+from wakebeam.detecting import detect_file
+
+SPEAKER_PATTERN = r"__([0-9a-f]{12})__"
+LIST_NAME = "mined.jsonl"
+_BEFORE_S, _AFTER_S = 0.5, 0.2
+_USUAL_LAG_S = 1.0
+FloatArray = npt.NDArray[np.float32]
+
+
+def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
+    """Cut the false accepts of one recording into `out`.
+
+    Args:
+        detector: an exported one; its threshold decides.
+        path: a recording in which no keyword is spoken.
+        out: folder for the clips and for `mined.jsonl`, a line a clip.
+
+    Returns:
+        How many clips were written, and how many were there already.
+
+    Raises:
+        AudioError: the recording can't be read.
+    """
+    found = list(detect_file(detector, path))
+    out.mkdir(parents=True, exist_ok=True)
+    prefix = f"{re.sub(r'[^A-Za-z0-9-]+', '_', path.stem)[:60]}__{_digest(path)}"
+    wanted = [
+        (out / f"{prefix}__t{round(1000 * detection['time_s']):09d}.wav", detection)
+        for detection in found
+    ]
+    wanted = [(clip, detection) for clip, detection in wanted if not clip.exists()]
+    rate = detector.sample_rate_hz
+    spans = [_span(detection, rate) for _, detection in wanted]
+    for (clip, detection), samples in zip(wanted, _cut(path, rate, spans), strict=True):
+        line = {"clip": clip.name, "recording": str(path)} | detection
+        with (out / LIST_NAME).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        _write(clip, samples, rate)
+    return len(wanted), len(found) - len(wanted)
+
+
+def _span(detection: dict[str, Any], rate: int) -> tuple[int, int]:
+    """Half-open samples to cut: from before the onset to shortly after the detection."""
+    time_s = detection["time_s"]
+    lag_s = time_s - detection["onset_s"] or _USUAL_LAG_S
+    start = round((time_s - lag_s - _BEFORE_S) * rate)
+    return max(0, start), round((time_s + _AFTER_S) * rate)
+
+
+def _cut(path: Path, rate: int, spans: list[tuple[int, int]]) -> list[FloatArray]:
+    """The samples of each span; reads the recording block by block."""
+    parts: list[list[FloatArray]] = [[] for _ in spans]
+    position = 0
+    for block in stream_audio(path, rate) if spans else ():
+        end = position + len(block)
+        for (start, stop), into in zip(spans, parts, strict=True):
+            if start < end and stop > position:
+                into.append(block[max(0, start - position) : stop - position])
+        position = end
+    return [np.concatenate(part) for part in parts]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _write(path: Path, samples: FloatArray, rate: int) -> None:
+    temporary = path.with_suffix(".writing")
+    soundfile.write(temporary, samples, rate, subtype="PCM_16", format="WAV")
+    os.replace(temporary, path)
