@@ -4,15 +4,13 @@
 
 The job of the exercise's recipe, 10 s at 44.1 kHz, with a clip bank on disk, by two worker
 processes; the highest resident size that each reaches, clips that are mapped from disk included.
-An idle worker is Beam's own process with its imports done. Five runs of each; the second size of
-job is four times the first, so that growth with the job would show.
+An idle worker is one of a job that hands a number on. Five runs of each; the second size of job is
+four times the first, so that growth with the job would show.
 """
 
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -20,35 +18,13 @@ from typing import Any
 
 import soundfile
 
-from beam_jobs.synthesize import synthesize
 from benchmarks.clips import EXERCISE, MATERIAL, Bank
-from benchmarks.timing import RUNS, show
+from benchmarks.measuring import RUNS, high_water_mib, show
 from pipeline.clip_bank import open_or_build_bank
 from schemas.recipe import Recipe
 
 RATE = 44_100
 SCENES = (400, 1600)
-_MIB = 1024.0
-
-
-def high_water_mib(process: str) -> float:
-    """Return the highest resident size of a process so far; 0 if it is gone."""
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return 0.0
-    lines = [line for line in status.splitlines() if line.startswith("VmHWM")]
-    return float(lines[0].split()[1]) / _MIB if lines else 0.0
-
-
-def idle_mib() -> float:
-    """Return the resident size of Beam's worker before it has got any work."""
-    code = (
-        "import logging; logging.disable(logging.WARNING); from apache_beam.runners.worker import sdk_worker_main; "
-        "from benchmarks.memory import high_water_mib; print(high_water_mib('self'))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
-    return float(done.stdout)
 
 
 class Watch:
@@ -76,6 +52,18 @@ class Watch:
                     self.highest_mib = max(self.highest_mib, high_water_mib(place.name))
 
 
+def idle_mib() -> float:
+    """Return what a worker reaches in a job that hands one number on: Beam and nothing of ours."""
+    import apache_beam as beam
+
+    from beam_jobs.runners import beam_options, make_runner
+
+    options = beam_options([], num_workers=2)
+    with Watch() as watch, beam.Pipeline(runner=make_runner(options), options=options) as pipeline:
+        _ = pipeline | beam.Create([1]) | beam.Reshuffle() | beam.Map(abs)
+    return watch.highest_mib
+
+
 def recipe(num_examples: int) -> Recipe:
     """Return the exercise's recipe for so many training scenes."""
     values: dict[str, Any] = {
@@ -96,10 +84,12 @@ def recipe(num_examples: int) -> Recipe:
 
 def main() -> None:
     """Measure and print."""
-    logging.disable(logging.WARNING)
-    bank, folders = Bank(RATE), {"keyword": "kw", "negative": "other", "background": "noise"}
+    logging.disable(logging.WARNING)  # before Beam is imported, which has some to say
+    from beam_jobs.synthesize import synthesize
+
     idle = [idle_mib() for _ in range(RUNS)]
     show("an idle Beam worker", idle, "MiB resident")
+    bank, folders = Bank(RATE), {"keyword": "kw", "negative": "other", "background": "noise"}
     with tempfile.TemporaryDirectory() as folder:
         for clip in bank.clips:
             if clip.role in folders:

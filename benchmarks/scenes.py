@@ -26,7 +26,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.clips import EFFECTS, EXERCISE, Bank, planner
-from benchmarks.timing import RUNS, in_turns, runs, show, show_ratio
+from benchmarks.measuring import RUNS, in_turns, runs, show, show_ratio
 from pipeline.scene_renderer import render_scene
 
 RATE = 44_100

@@ -18,7 +18,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
+
+from pipeline.biquads import two_biquads
 
 FloatArray = npt.NDArray[np.float32]
 _BLOCK_S = 0.4
@@ -38,7 +39,8 @@ def integrated_lufs(x: FloatArray, sample_rate_hz: int) -> float:
     """
     if not len(x):
         return -math.inf
-    weighted = signal.sosfilt(_k_weighting(sample_rate_hz), x.astype(np.float64))
+    weighted = np.empty(len(x))
+    two_biquads(np.ascontiguousarray(x), _k_weighting(sample_rate_hz), weighted)
     power = np.square(weighted, out=weighted)
     step = round(_BLOCK_S * sample_rate_hz / _STEPS_IN_BLOCK)
     if len(x) < _STEPS_IN_BLOCK * step:

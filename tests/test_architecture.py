@@ -126,3 +126,12 @@ def test_schemas_imports_numpy_and_pydantic_alone() -> None:
     allowed = {"schemas", "numpy", "pydantic", "pydantic_core"}
     assert {"numpy", "pydantic"} & imported
     assert imported - sys.stdlib_module_names - allowed == set()
+
+
+def test_rendering_does_not_load_scipys_statistics() -> None:
+    """They cost each worker a second and 56 MiB; `scipy.signal` brings them along."""
+    code = (
+        "import sys, beam_jobs.synthesize, pipeline.scene_renderer; "
+        "sys.exit('scipy.stats' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

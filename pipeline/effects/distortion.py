@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.effects.filters import band_pass
-from pipeline.effects.time_scale import resample
+from pipeline.effects.resampling import resample
 from schemas.units import FULL_SCALE, db_to_gain
 
 FloatArray = npt.NDArray[np.float32]

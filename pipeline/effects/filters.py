@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
-from pipeline.compiled import compiled
+from pipeline.biquads import NOTHING, filter_biquads
+from pipeline.effects.convolution import convolve
 
 FloatArray = npt.NDArray[np.float32]
 _DECIMALS = 9
@@ -22,7 +22,6 @@ _TILT_PIVOT_HZ = 1000.0
 _TILT_LOWEST_HZ = 60.0
 _LOWEST_RESONANCE_HZ = 150.0
 _HIGHEST_SHARE = 0.45
-_NOTHING = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 _BUTTERWORTH_QS = tuple(1.0 / (2.0 * math.sin(math.pi * k / 8.0)) for k in (1, 3))
 
 
@@ -30,13 +29,13 @@ def low_pass(x: FloatArray, rate_hz: int, cutoff_hz: float) -> FloatArray:
     """Butterworth of 4th order; nothing changes if the cutoff is at 0.45 of the rate or above."""
     if cutoff_hz >= _HIGHEST_SHARE * rate_hz:
         return x
-    return _filter(x, _butterworth(rate_hz, cutoff_hz, "lowpass"))
+    return filter_biquads(x, _butterworth(rate_hz, cutoff_hz, "lowpass"))
 
 
 def high_pass(x: FloatArray, rate_hz: int, cutoff_hz: float) -> FloatArray:
     """Butterworth of 4th order; the cutoff is 0.45 of the rate at most."""
     cutoff_hz = min(cutoff_hz, _HIGHEST_SHARE * rate_hz)
-    return _filter(x, _butterworth(rate_hz, cutoff_hz, "highpass"))
+    return filter_biquads(x, _butterworth(rate_hz, cutoff_hz, "highpass"))
 
 
 def band_pass(x: FloatArray, rate_hz: int, low_hz: float, high_hz: float) -> FloatArray:
@@ -50,8 +49,7 @@ def tilt(x: FloatArray, rate_hz: int, db_per_octave: float) -> FloatArray:
         return x
     taps = _tilt_taps(rate_hz, db_per_octave)
     half = (_TILT_TAPS - 1) // 2
-    padded = np.pad(x, (half, half))
-    return np.asarray(signal.oaconvolve(padded, taps, mode="valid"), dtype=np.float32)
+    return convolve(x, taps)[half : half + len(x)]
 
 
 def resonance(x: FloatArray, rate_hz: int, gain_db: float, place: float) -> FloatArray:
@@ -60,34 +58,7 @@ def resonance(x: FloatArray, rate_hz: int, gain_db: float, place: float) -> Floa
     Its frequency runs from 150 Hz at `place` 0 to 0.4 of the rate at 1, by the logarithm. Source
     of the biquad: Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients".
     """
-    return _filter(x, _peak(rate_hz, gain_db, place))
-
-
-def _filter(x: FloatArray, sections: npt.NDArray[np.float64]) -> FloatArray:
-    out = np.empty(len(x), dtype=np.float32)
-    _two_biquads(np.ascontiguousarray(x), sections, out)
-    return out
-
-
-@compiled
-def _two_biquads(x: FloatArray, sections: npt.NDArray[np.float64], out: FloatArray) -> None:
-    """Filter by two biquads in a row, from rest, in float64.
-
-    The transposed direct form II with its output put into its state, z' = (b₁ − a₁b₀) x − a₁ z + w
-    and w' = (b₂ − a₂b₀) x − a₂ z, so that a sample waits for two operations of the one before, not
-    for three. `sections` is (2, 6) as scipy has it.
-    """
-    b0, b1, b2, _, a1, a2 = sections[0]
-    d0, d1, d2, _, c1, c2 = sections[1]
-    p1, p2 = b1 - a1 * b0, b2 - a2 * b0
-    q1, q2 = d1 - c1 * d0, d2 - c2 * d0
-    z = w = u = v = 0.0
-    for i in range(len(x)):
-        at = np.float64(x[i])
-        y = b0 * at + z
-        z, w = (p1 * at + w) - a1 * z, p2 * at - a2 * z
-        out[i] = np.float32(d0 * y + u)
-        u, v = (q1 * y + v) - c1 * u, q2 * y - c2 * u
+    return filter_biquads(x, _peak(rate_hz, gain_db, place))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -116,7 +87,7 @@ def _peak(rate_hz: int, gain_db: float, place: float) -> npt.NDArray[np.float64]
     b = (1.0 + alpha * a, -2.0 * math.cos(w), 1.0 - alpha * a)
     c = (1.0 + alpha / a, -2.0 * math.cos(w), 1.0 - alpha / a)
     section = [*(v / c[0] for v in b), 1.0, c[1] / c[0], c[2] / c[0]]
-    return np.round(np.array([section, _NOTHING]), _DECIMALS)
+    return np.round(np.array([section, NOTHING]), _DECIMALS)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
+
+from pipeline.effects.convolution import convolve
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -20,6 +21,6 @@ def reverberate(x: FloatArray, response: FloatArray, wet_share: float) -> FloatA
     Returns:
         (num_samples + m − 1,) float32.
     """
-    wet = np.asarray(signal.oaconvolve(x, response), dtype=np.float32) * np.float32(wet_share)
+    wet = convolve(x, response) * np.float32(wet_share)
     wet[: len(x)] += x * np.float32(1.0 - wet_share)
     return wet

@@ -11,20 +11,14 @@ Source of WSOLA: Verhelst and Roelands, "An overlap-add technique based on wavef
 
 from __future__ import annotations
 
-import functools
-import math
-
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
+from pipeline.effects.resampling import resample
 from schemas.effects import scaled_length
 
 FloatArray = npt.NDArray[np.float32]
 _STEPS = 100
-_ZERO_CROSSINGS = 16
-_KAISER_BETA = 7.0
-_TAP_DECIMALS = 9
 _HOP_S = 0.010
 _SEARCH_S = 0.008
 
@@ -74,32 +68,6 @@ def change_pitch(x: FloatArray, rate_hz: int, semitones: float) -> FloatArray:
         return np.asarray(x)
     longer = _overlap_add(x, rate_hz, -(-len(x) * percent // _STEPS))
     return resample(longer, _STEPS, percent, len(x))
-
-
-def resample(x: FloatArray, up: int, down: int, length: int) -> FloatArray:
-    """Return `length` samples of `x` at up/down times its rate, zeros beyond its end."""
-    common = math.gcd(up, down)
-    up, down = up // common, down // common
-    taps = _low_pass(up, down)
-    # upfirdn's output starts half a filter early; the taps make that delay a whole number.
-    filtered = signal.upfirdn(taps, x, up=up, down=down)
-    first = (len(taps) - 1) // 2 // down
-    out: FloatArray = filtered[first : first + length].astype(np.float32)
-    return np.asarray(np.pad(out, (0, length - len(out))), dtype=np.float32)
-
-
-@functools.lru_cache(maxsize=512)
-def _low_pass(up: int, down: int) -> FloatArray:
-    """Interpolation filter whose delay is a multiple of `down`.
-
-    Taps are rounded to nine decimals before use, so that the last bit of a CPU's own sine
-    can't reach the audio.
-    """
-    widest = max(up, down)
-    half = -(-_ZERO_CROSSINGS * widest // down) * down
-    t = np.arange(-half, half + 1) / widest
-    taps = np.sinc(t) * np.kaiser(2 * half + 1, _KAISER_BETA) * (up / widest)
-    return np.asarray(np.round(taps, _TAP_DECIMALS), dtype=np.float32)
 
 
 def _overlap_add(x: FloatArray, rate_hz: int, length: int) -> FloatArray:

@@ -1,12 +1,14 @@
-"""Medians with spread, and ratios against a peer that is timed in turns with us."""
+"""Medians with spread, ratios against a peer that is timed in turns with us, memory."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 RUNS = 5
+_KIB_IN_MIB = 1024.0
 
 
 def seconds_each(work: Callable[[int], object], count: int, first: int = 0) -> float:
@@ -46,3 +48,13 @@ def show(name: str, values: list[float], unit: str) -> None:
 def show_ratio(name: str, ours: list[float], theirs: list[float]) -> None:
     """Print how many times as fast we are, run by run."""
     show(name, [t / o for t, o in zip(theirs, ours, strict=True)], "times")
+
+
+def high_water_mib(process: str) -> float:
+    """Return the highest resident size of a process so far; 0 if it is gone."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    lines = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return float(lines[0].split()[1]) / _KIB_IN_MIB if lines else 0.0
