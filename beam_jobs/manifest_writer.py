@@ -7,10 +7,12 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from beam_jobs import files
-from beam_jobs.output_state import FAILURES_NAME
+from beam_jobs.output_state import FAILURES_NAME, REJECTS_NAME
+from pipeline.shard_counts import summed
 from pipeline.splits import split_clips
 from schemas.clips import Clip, Reject
 from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry, ShardReport
@@ -43,9 +45,8 @@ def build_manifest(
         shards=tuple(
             ShardEntry(r.name, r.split, r.num_examples, r.num_bytes, r.crc32c) for r in ordered
         ),
-        num_samples={s: sum(r.num_samples for r in ordered if r.split == s) for s in SPLITS},
-        events_by_kind=_totals(ordered, "events_by_kind"),
-        events_by_label=_totals(ordered, "events_by_label"),
+        counts={s: summed(r.counts for r in ordered if r.split == s) for s in SPLITS},
+        num_rejected={s: sum(len(r.rejects) for r in ordered if r.split == s) for s in SPLITS},
         material=_material(recipe, clips),
         software={name: importlib.metadata.version(name) for name in _SOFTWARE},
         run={
@@ -56,21 +57,31 @@ def build_manifest(
     )
 
 
-def close(out: str, reports: Sequence[ShardReport], manifest: Manifest) -> None:
-    """Write the manifest, or `failures.json` if any shard failed."""
+def close(
+    out: str, reports: Sequence[ShardReport], manifest: Manifest, *, max_reject_fraction: float
+) -> None:
+    """Write the manifest, or `failures.json` if a shard failed or too many examples did.
+
+    `rejects.jsonl` has a line for each example that could not be made.
+    """
     failures = {report.name: report.error for report in reports if report.status == "failed"}
+    rejects = sorted(
+        (reject for report in reports for reject in report.rejects), key=lambda r: r.example_id
+    )
+    if rejects:
+        lines = [json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in rejects]
+        files.write_text(files.join(out, REJECTS_NAME), "".join(lines))
+    wanted = len(rejects) + sum(report.num_examples for report in reports)
+    if not failures and len(rejects) > max_reject_fraction * wanted:
+        failures[rejects[0].example_id] = (
+            f"{rejects[0].reason.rstrip('.')} ({len(rejects)} of {wanted} examples could not be "
+            f"made, dataset.max_reject_fraction allows {max_reject_fraction:g}; see {REJECTS_NAME})"
+        )
     if failures:
         text = json.dumps(failures, indent=1, sort_keys=True) + "\n"
         files.write_text(files.join(out, FAILURES_NAME), text)
     else:
         files.write_text(files.join(out, MANIFEST_NAME), manifest.to_json())
-
-
-def _totals(reports: Sequence[ShardReport], field: str) -> dict[str, dict[str, int]]:
-    totals: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-    for report in reports:
-        totals[report.split].update(getattr(report, field))
-    return {split: dict(sorted(counter.items())) for split, counter in totals.items()}
 
 
 def _material(recipe: Recipe, clips: Sequence[Clip]) -> dict[str, Any]:

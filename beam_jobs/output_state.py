@@ -19,6 +19,8 @@ from schemas.recipe import SPLITS, Recipe
 
 JOB_NAME = "job.json"
 FAILURES_NAME = "failures.json"
+REJECTS_NAME = "rejects.jsonl"
+_CLOSING_NAMES = (MANIFEST_NAME, FAILURES_NAME, REJECTS_NAME)
 State = Literal["empty", "unfinished", "complete"]
 
 
@@ -65,7 +67,7 @@ def examine(out: str, recipe: Recipe, recipe_digest: str, shards: Sequence[Shard
 
 def begin(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> None:
     """Prepare `out`: folders, `job.json`, no manifest, no leftovers of killed workers."""
-    files.delete([files.join(out, MANIFEST_NAME), files.join(out, FAILURES_NAME)])
+    files.delete([files.join(out, name) for name in _CLOSING_NAMES])
     files.make_folder(out)
     for split in sorted({shard.split for shard in shards}):
         files.make_folder(files.join(out, split))
@@ -77,7 +79,7 @@ def begin(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> None:
 
 def clear(out: str) -> None:
     """Remove a data set, manifest first. Only files that wakebeam names are touched."""
-    files.delete([files.join(out, MANIFEST_NAME), files.join(out, FAILURES_NAME)])
+    files.delete([files.join(out, name) for name in _CLOSING_NAMES])
     shards = [path for split in SPLITS for path in _in_split(out, split)]
     files.delete([path for path in shards if ".tfrecord" in _name(path)])
     files.delete([files.join(out, JOB_NAME)])

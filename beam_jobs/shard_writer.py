@@ -1,56 +1,54 @@
-"""One shard: plan, render, encode and write each of its examples as a stream, then rename.
+"""One shard: make each of its examples and write it as a stream, then rename.
 
 Memory holds one example at a time, whatever the size of the shard. The report that comes back is
-all that anyone else learns of the shard; totals are made from reports alone.
+all that anyone else learns of the shard; totals are made from reports alone. An example that can't
+be made is left out and named in the report; the job decides whether that may be (CloseDataset).
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import time
 
 from beam_jobs import files
-from pipeline.example_codec import decode_example, encode_example
-from pipeline.scene_planner import ScenePlanner
-from pipeline.scene_renderer import ClipSource, render_scene
+from pipeline.example_codec import decode_example
+from pipeline.scene_source import SceneSource
+from pipeline.shard_counts import CountedEvent, ShardCounts
 from pipeline.tfrecord import RecordReader, RecordWriter
-from schemas.dataset import ShardReport, ShardSpec
-from schemas.errors import DatasetError
+from schemas.dataset import SceneReject, ShardReport, ShardSpec
+from schemas.errors import DatasetError, WakebeamError
 from schemas.scene import example_id
 
+_LONGEST_REASON = 300
 
-def write_shard(
-    spec: ShardSpec,
-    *,
-    out: str,
-    planner: ScenePlanner,
-    bank: ClipSource,
-    encoding: str,
-    recipe_digest: str,
-) -> ShardReport:
+
+def write_shard(spec: ShardSpec, *, out: str, source: SceneSource) -> ShardReport:
     """Write one shard under its final name, or leave nothing there.
 
     Args:
         spec: which examples.
         out: the data set's folder or URI.
-        planner: of the shard's split.
-        bank: the clips.
-        encoding: `pcm16` or `flac`.
-        recipe_digest: content digest, stored in each record.
+        source: the examples of the shard's split.
     """
-    kinds: Counter[str] = Counter()
-    labels: Counter[str] = Counter()
-    num_samples = 0
+    began_s = time.monotonic()
+    counts, rejects = ShardCounts(), []
     with files.replace_atomically(files.join(out, spec.name)) as file:
         writer = RecordWriter(file)
         for index in range(spec.start, spec.stop):
-            plan = planner.plan(index)
-            scene = render_scene(plan, bank)
-            writer.write(
-                encode_example(plan, scene, encoding=encoding, recipe_digest=recipe_digest)
+            try:
+                example = source[index]
+            except Exception as error:
+                rejects.append(SceneReject(example_id(spec.split, index), _reason(error)))
+                continue
+            writer.write(example.record)
+            plan, scene = example.plan, example.scene
+            counts.add(
+                scene.audio,
+                plan.sample_rate_hz,
+                [
+                    CountedEvent(event.kind, event.label, event.onset_samples, event.num_samples, s)
+                    for event, s in zip(plan.events, scene.snrs_db, strict=True)
+                ],
             )
-            kinds.update(event.kind for event in plan.events)
-            labels.update(event.label for event in plan.events)
-            num_samples += plan.num_samples
     return ShardReport(
         name=spec.name,
         split=spec.split,
@@ -59,9 +57,9 @@ def write_shard(
         num_examples=writer.num_records,
         num_bytes=writer.num_bytes,
         crc32c=writer.crc32c,
-        num_samples=num_samples,
-        events_by_kind=dict(kinds),
-        events_by_label=dict(labels),
+        counts=counts.to_json(),
+        rejects=tuple(rejects),
+        seconds=time.monotonic() - began_s,
     )
 
 
@@ -69,11 +67,9 @@ def read_shard(spec: ShardSpec, *, out: str, recipe_digest: str) -> ShardReport:
     """Report on a shard that is already there, checking every record of it.
 
     Raises:
-        DatasetError: damaged, of another recipe, or not these examples.
+        DatasetError: damaged, of another recipe, or not all of these examples.
     """
-    kinds: Counter[str] = Counter()
-    labels: Counter[str] = Counter()
-    num_samples = 0
+    counts = ShardCounts()
     with files.open_bytes(files.join(out, spec.name)) as file:
         reader = RecordReader(file, spec.name)
         for position, record in enumerate(reader):
@@ -86,9 +82,20 @@ def read_shard(spec: ShardSpec, *, out: str, recipe_digest: str) -> ShardReport:
                     expected=f"{wanted} of recipe {recipe_digest[:16]}",
                     fix="delete the shard and run the same command again",
                 )
-            kinds.update(event.kind for event in example.events)
-            labels.update(event.label for event in example.events)
-            num_samples += len(example.audio)
+            counts.add(
+                example.audio,
+                example.sample_rate_hz,
+                [
+                    CountedEvent(
+                        event.kind,
+                        event.label,
+                        event.onset_samples,
+                        event.offset_samples - event.onset_samples,
+                        event.snr_db,
+                    )
+                    for event in example.events
+                ],
+            )
     if reader.num_records != spec.stop - spec.start:
         raise DatasetError(
             f"{spec.name} holds {reader.num_records} examples",
@@ -103,8 +110,11 @@ def read_shard(spec: ShardSpec, *, out: str, recipe_digest: str) -> ShardReport:
         num_examples=reader.num_records,
         num_bytes=reader.num_bytes,
         crc32c=reader.crc32c,
-        num_samples=num_samples,
-        events_by_kind=dict(kinds),
-        events_by_label=dict(labels),
+        counts=counts.to_json(),
         reused=True,
     )
+
+
+def _reason(error: Exception) -> str:
+    text = str(error) if isinstance(error, WakebeamError) else repr(error)
+    return text[:_LONGEST_REASON]

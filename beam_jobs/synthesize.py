@@ -31,6 +31,7 @@ from beam_jobs.shard_writer import read_shard, write_shard
 from pipeline.clip_bank import ClipBank
 from pipeline.recipe_file import load_recipe
 from pipeline.scene_planner import ScenePlanner
+from pipeline.scene_source import SceneSource
 from pipeline.splits import split_clips
 from schemas.dataset import MANIFEST_NAME, Manifest, ShardReport, ShardSpec, plan_shards
 from schemas.errors import DatasetError, WakebeamError
@@ -63,14 +64,13 @@ class MakeShard(beam.DoFn):
         self._recipe_json = recipe_json
         self._bank_directory = bank_directory
         self._out = out
-        self._planners: dict[str, ScenePlanner] = {}
+        self._sources: dict[str, SceneSource] = {}
 
     def setup(self) -> None:
         """Open what all shards of this worker share."""
         self._recipe = Recipe.model_validate_json(self._recipe_json)
         self._bank = ClipBank.open(Path(self._bank_directory))
         self._digest = self._recipe.content_digest(self._bank.digest)
-        self._clips = split_clips(self._bank.clips, self._recipe.splits)
 
     def process(self, spec: ShardSpec) -> Iterator[ShardReport]:
         """Make, or check and keep, one shard."""
@@ -80,8 +80,7 @@ class MakeShard(beam.DoFn):
             text = str(error) if isinstance(error, WakebeamError) else repr(error)
             yield ShardReport(spec.name, spec.split, spec.shard_index, "failed", error=text)
             return
-        Metrics.counter("wakebeam", "scenes").inc(report.num_examples)
-        Metrics.counter("wakebeam", "shards_reused" if report.reused else "shards_made").inc()
+        _measure(report)
         yield report
 
     def _kept(self, spec: ShardSpec) -> ShardReport | None:
@@ -93,17 +92,9 @@ class MakeShard(beam.DoFn):
             return None  # damaged: made again under the same name
 
     def _made(self, spec: ShardSpec) -> ShardReport:
-        if spec.split not in self._planners:
-            clips = self._clips[spec.split]
-            self._planners[spec.split] = ScenePlanner(self._recipe, clips, spec.split)
-        return write_shard(
-            spec,
-            out=self._out,
-            planner=self._planners[spec.split],
-            bank=self._bank,
-            encoding=self._recipe.dataset.encoding,
-            recipe_digest=self._digest,
-        )
+        if spec.split not in self._sources:
+            self._sources[spec.split] = SceneSource(self._recipe, self._bank, spec.split)
+        return write_shard(spec, out=self._out, source=self._sources[spec.split])
 
 
 class CloseDataset(beam.DoFn):
@@ -121,10 +112,11 @@ class CloseDataset(beam.DoFn):
         """Write the file that closes the data set and yield its name."""
         reports = list(reports)
         bank = ClipBank.open(Path(self._bank_directory))
+        recipe = Recipe.model_validate_json(self._recipe_json)
         now_s = time.time()
         manifest = build_manifest(
             reports,
-            recipe=Recipe.model_validate_json(self._recipe_json),
+            recipe=recipe,
             bank_digest=bank.digest,
             clips=bank.clips,
             rejects=bank.rejects,
@@ -136,7 +128,8 @@ class CloseDataset(beam.DoFn):
                 "shards_reused": sum(report.reused for report in reports),
             },
         )
-        close(self._out, reports, manifest)
+        limit = recipe.dataset.max_reject_fraction
+        close(self._out, reports, manifest, max_reject_fraction=limit)
         yield self._out
 
 
@@ -240,6 +233,19 @@ def run(argv: list[str] | None = None) -> SynthesisResult:
     )
 
 
+def _measure(report: ShardReport) -> None:
+    """Beam's own counters, an extra: they may count twice and some engines have none."""
+    Metrics.counter("wakebeam", "shards_reused" if report.reused else "shards_made").inc()
+    Metrics.counter("wakebeam", "scenes").inc(report.num_examples)
+    Metrics.counter("wakebeam", "scenes_rejected").inc(len(report.rejects))
+    Metrics.counter("wakebeam", "bytes").inc(report.num_bytes)
+    for kind, number in report.counts.get("events_by_kind", {}).items():
+        Metrics.counter("wakebeam", f"events_{kind}").inc(number)
+    if report.num_examples and not report.reused:
+        ms_each = round(1000 * report.seconds / report.num_examples)
+        Metrics.distribution("wakebeam", "ms_a_scene").update(ms_each)
+
+
 def _as_list(reports: Iterable[ShardReport | list[ShardReport]]) -> list[ShardReport]:
     flat: list[ShardReport] = []
     for report in reports:
@@ -252,8 +258,9 @@ def _outcome(out: str) -> SynthesisResult:
     if files.exists(failures_path):
         failures = json.loads(files.read_text(failures_path))
         name, reason = next(iter(failures.items()))
+        more = f"; {len(failures) - 1} more failed" if len(failures) > 1 else ""
         raise DatasetError(
-            f"{len(failures)} shards could not be made; {name}: {reason}",
+            f"the data set is not complete: {name}: {reason}{more}",
             fix=f"see {failures_path}; the same command keeps the shards that are done",
         )
     manifest = read_manifest(out)

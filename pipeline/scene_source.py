@@ -35,13 +35,16 @@ class SceneSource(Sequence[SceneExample]):
         bank: its clips.
         split: `train`, `validation` or `test`.
 
+    Attributes:
+        planner: what plans them.
+
     Raises:
         MaterialError, InfeasibleScene: the recipe can't be made from this bank.
     """
 
     def __init__(self, recipe: Recipe, bank: ClipBank, split: str) -> None:
         clips = split_clips(bank.clips, recipe.splits)[split]
-        self._planner = ScenePlanner(recipe, clips, split)
+        self.planner = ScenePlanner(recipe, clips, split)
         self._bank = bank
         self._encoding = recipe.dataset.encoding
         self._digest = recipe.content_digest(bank.digest)
@@ -59,7 +62,7 @@ class SceneSource(Sequence[SceneExample]):
         """
         if index < 0:
             raise RequestError(f"example {index}", expected="an index from 0 on")
-        plan = self._planner.plan(index)
+        plan = self.planner.plan(index)
         scene = render_scene(plan, self._bank)
         record = encode_example(plan, scene, encoding=self._encoding, recipe_digest=self._digest)
         return SceneExample(plan, scene, record)

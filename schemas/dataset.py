@@ -17,7 +17,7 @@ from schemas.recipe import SPLITS, Recipe
 from schemas.units import seconds_to_samples
 
 MANIFEST_NAME = "manifest.json"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 _RECORD_OVERHEAD_BYTES = 4096
 
 
@@ -55,8 +55,27 @@ def plan_shards(recipe: Recipe) -> tuple[ShardSpec, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class SceneReject:
+    """An example that could not be made, and why."""
+
+    example_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShardReport:
-    """What became of one shard; the only thing that travels between workers."""
+    """What became of one shard; the only thing that travels between workers.
+
+    Attributes:
+        name, split, shard_index: which.
+        status: `failed` if it isn't there.
+        num_examples, num_bytes, crc32c: of the file.
+        counts: pipeline/shard_counts.py says of what.
+        rejects: examples that are left out.
+        reused: kept from an earlier run.
+        error: why it failed.
+        seconds: that making it took.
+    """
 
     name: str
     split: str
@@ -65,11 +84,11 @@ class ShardReport:
     num_examples: int = 0
     num_bytes: int = 0
     crc32c: str = ""
-    num_samples: int = 0
-    events_by_kind: Mapping[str, int] = field(default_factory=dict)
-    events_by_label: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    rejects: tuple[SceneReject, ...] = ()
     reused: bool = False
     error: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +111,8 @@ class Manifest:
         content: what that digest covers.
         name, labels, sample_rate_hz, example_samples: what a trainer needs.
         shards: in order of split and index.
-        events_by_kind, events_by_label, num_samples: totals per split.
+        counts: by split, what pipeline/shard_counts.py counts.
+        num_rejected: by split, examples that could not be made; rejects.jsonl names them.
         material: clips, groups and licences by role and split.
         software: versions that made the bytes.
         run: when and how it was made, and which files could not be used; the only part that may
@@ -107,9 +127,8 @@ class Manifest:
     example_samples: int
     encoding: str
     shards: tuple[ShardEntry, ...]
-    num_samples: Mapping[str, int]
-    events_by_kind: Mapping[str, Mapping[str, int]]
-    events_by_label: Mapping[str, Mapping[str, int]]
+    counts: Mapping[str, Mapping[str, Mapping[str, int]]]
+    num_rejected: Mapping[str, int]
     material: Mapping[str, Any]
     software: Mapping[str, str]
     run: Mapping[str, Any]

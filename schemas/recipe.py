@@ -174,6 +174,9 @@ class Dataset(Section):
     num_examples: NumExamples = NumExamples()
     encoding: Literal["pcm16", "flac"] = "pcm16"
     shard_bytes: int = Field(64 * 2**20, ge=1, le=2**40)
+    max_reject_fraction: float = Field(
+        0.0, ge=0, lt=1, description="share of examples that may fail before the job does"
+    )
 
     _size = field_validator("shard_bytes", mode="before")(parse_bytes)
 

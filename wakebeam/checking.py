@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.clip_bank import ClipBank
-from pipeline.example_codec import encode_example
-from pipeline.scene_planner import ScenePlanner
-from pipeline.scene_renderer import render_scene
+from pipeline.scene_source import SceneSource
 from pipeline.splits import split_clips
 from schemas.dataset import plan_shards
 from schemas.recipe import SPLITS, Recipe
@@ -37,14 +35,11 @@ def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
         wanted = getattr(recipe.dataset.num_examples, split)
         if not wanted:
             continue
-        planner = ScenePlanner(recipe, by_split[split], split)
+        source = SceneSource(recipe, bank, split)
+        planner = source.planner
+        _ = source[0]  # compiles what isn't compiled yet
         began_s = time.perf_counter()
-        sizes = []
-        for index in range(min(_NUM_SAMPLED, wanted)):
-            plan = planner.plan(index)
-            scene = render_scene(plan, bank)
-            encoding = recipe.dataset.encoding
-            sizes.append(len(encode_example(plan, scene, encoding=encoding, recipe_digest="")))
+        sizes = [len(source[index].record) for index in range(min(_NUM_SAMPLED, wanted))]
         each_s = (time.perf_counter() - began_s) / len(sizes)
         seconds += each_s * wanted
         total_bytes += float(np.mean(sizes)) * wanted

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from schemas.dataset import Manifest
 from schemas.errors import WakebeamError
 from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set, Workers
 from wakebeam.console import show, show_json
@@ -49,12 +50,24 @@ def synth(
                 "recipe_digest": manifest.recipe_digest,
                 "shards_made": result.num_made,
                 "shards_reused": result.num_reused,
+                "examples_rejected": sum(manifest.num_rejected.values()),
             }
         )
+        _require_whole(result.manifest, out or workspace.data)
         return
     done = "already complete" if result.already_complete else f"{result.num_made} shards made"
     kept = f", {result.num_reused} kept" if result.num_reused and result.num_made else ""
     show(f"{out or workspace.data}: {done}{kept}; identity {manifest.identity()[:16]}")
+    _require_whole(result.manifest, out or workspace.data)
+
+
+def _require_whole(manifest: Manifest, out: str) -> None:
+    rejected = sum(manifest.num_rejected.values())
+    if rejected:
+        raise WakebeamError(
+            f"{rejected} examples could not be made and are not in {out}",
+            fix="rejects.jsonl there says which and why; dataset.max_reject_fraction allowed them",
+        )
 
 
 @APP.command(epilog="Example: wakebeam verify w/data")

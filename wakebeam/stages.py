@@ -143,6 +143,9 @@ def _synth_stage(workspace: Workspace, num_workers: int, overwrite: bool) -> tup
     result = make_dataset(workspace, bank, num_workers=num_workers, overwrite=overwrite)
     shards = result.manifest.shards
     remark = f"{sum(s.num_examples for s in shards)} scenes in {len(shards)} shards"
+    rejected = sum(result.manifest.num_rejected.values())
+    if rejected:
+        remark += f", {rejected} could not be made (rejects.jsonl)"
     if result.already_complete:
         return "current", remark
     if result.num_reused:

@@ -253,3 +253,74 @@ def test_unknown_options_and_dask_without_partitions_are_refused(bank, tmp_path)
         with pytest.raises(RequestError, match=says):
             synthesize(_recipe(), bank.directory, str(tmp_path / "data"), beam_arguments=arguments)
     assert not (tmp_path / "data").exists()
+
+
+def _with_bad_scenes(monkeypatch, bad: set[int]) -> None:
+    from pipeline.scene_source import SceneSource
+
+    real = SceneSource.__getitem__
+
+    def getitem(self, index: int):
+        if index in bad and self.planner._split == "train":
+            raise DatasetError("a clip went bad")
+        return real(self, index)
+
+    monkeypatch.setattr(SceneSource, "__getitem__", getitem)
+
+
+def test_scenes_that_can_not_be_made_fail_the_job_by_address(bank, tmp_path, monkeypatch) -> None:
+    _with_bad_scenes(monkeypatch, {3, 17})
+    out = tmp_path / "data"
+    with pytest.raises(DatasetError, match=r"train/000000003: a clip went bad \(2 of 34 examples"):
+        synthesize(_recipe(), bank.directory, str(out), num_workers=1)
+    rows = [json.loads(line) for line in (out / "rejects.jsonl").open()]
+    assert [row["example_id"] for row in rows] == ["train/000000003", "train/000000017"]
+    assert not (out / "manifest.json").exists()
+    monkeypatch.undo()
+    result = synthesize(_recipe(), bank.directory, str(out), num_workers=1)
+    assert result.num_made == 2, "the shards that lack an example are made again"
+    calm = synthesize(_recipe(), bank.directory, str(tmp_path / "calm"), num_workers=1)
+    assert result.manifest.identity() == calm.manifest.identity()
+    assert _bytes(out) == _bytes(tmp_path / "calm")
+    assert not (out / "rejects.jsonl").exists()
+
+
+def test_a_recipe_may_allow_some_scenes_to_fail(bank, tmp_path, monkeypatch) -> None:
+    _with_bad_scenes(monkeypatch, {3, 17})
+    out = tmp_path / "data"
+    some = _recipe(dataset={"max_reject_fraction": 0.1})
+    manifest = synthesize(some, bank.directory, str(out), num_workers=1).manifest
+    assert manifest.num_rejected == {"train": 2, "validation": 0, "test": 0}
+    assert manifest.num_examples("train") == 22
+    assert len((out / "rejects.jsonl").read_text().splitlines()) == 2
+    assert verify(str(out)).problems == ()
+
+
+def test_the_manifest_sums_up_what_the_records_hold(bank, tmp_path) -> None:
+    from pipeline.example_codec import decode_example
+    from pipeline.tfrecord import RecordReader
+
+    out = tmp_path / "data"
+    manifest = synthesize(_recipe(train=60), bank.directory, str(out), num_workers=2).manifest
+    examples = [
+        decode_example(record)
+        for path in sorted((out / "train").glob("*.tfrecord"))
+        for record in RecordReader(path.open("rb"), path.name)
+    ]
+    events = [event for example in examples for event in example.events]
+    counts = manifest.counts["train"]
+    assert sum(counts["events_per_scene"].values()) == sum(counts["scene_dbfs"].values()) == 60
+    assert counts["events_by_kind"]["keyword"] == sum(e.kind == "keyword" for e in events)
+    lasted = sum(e.offset_samples - e.onset_samples for e in events if e.label == "kw")
+    assert counts["samples_by_label"]["kw"] == lasted
+    for name in ("snr_db", "position", "duration_s"):
+        assert sum(counts[name].values()) == len(events)
+    late = sum(20 * e.onset_samples // len(examples[0].audio) == 19 for e in events)
+    assert counts["position"].get("19", 0) == late
+    quiet = sum(np.floor(e.snr_db) == 7 for e in events)
+    assert counts["snr_db"].get("7", 0) == quiet
+    again = synthesize(_recipe(train=60), bank.directory, str(tmp_path / "b"), num_workers=1)
+    (tmp_path / "b" / "manifest.json").unlink()
+    reread = synthesize(_recipe(train=60), bank.directory, str(tmp_path / "b"), num_workers=1)
+    assert reread.num_reused == len(manifest.shards)
+    assert reread.manifest.identity() == again.manifest.identity() == manifest.identity()
