@@ -1,18 +1,34 @@
-"""`wakebeam verify`: manifest, checksums, framing, every record against the schema."""
+"""`wakebeam verify`: is a data set what its manifest says, byte by byte?
+
+*Checksums* (always): every byte of every shard, against the CRC32C of the whole file that the
+manifest holds. A file that differs is gone through record by record, and every damaged byte range
+is named. *Deep*: every record is decoded as well and held against the schema. *Render*: a sample of
+examples is made again from recipe and clip bank, and compared byte by byte.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import google_crc32c
 
 from beam_jobs import files
-from beam_jobs.output_state import bytes_written
+from beam_jobs.made_from import recipe_and_bank
 from beam_jobs.synthesize import read_manifest
 from pipeline.example_codec import decode_example
+from pipeline.scene_source import SceneSource
 from pipeline.tfrecord import RecordReader
+from pipeline.tfrecord_damage import find_damage
 from schemas.dataset import Manifest, ShardEntry
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS
+
+_CHUNK_BYTES = 4 << 20
+_MOST_RANGES = 20
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -21,46 +37,86 @@ class Verification:
 
     Attributes:
         manifest: of the data set.
-        num_records: read and checked.
+        num_records: in the shards that are as the manifest says.
+        num_decoded: decoded and held against the schema.
+        num_rendered: made again and compared.
         problems: one sentence each; empty for a sound data set.
     """
 
     manifest: Manifest
     num_records: int
+    num_decoded: int
+    num_rendered: int
     problems: tuple[str, ...]
 
 
-def verify(out: str, *, progress: Callable[[int, int], None] | None = None) -> Verification:
+def verify(
+    out: str,
+    *,
+    deep: bool = False,
+    render: int = 0,
+    bank: Path | None = None,
+    progress: Progress | None = None,
+) -> Verification:
     """Check a whole data set; every problem is reported, not only the first.
 
     Args:
         out: folder or URI of the data set.
-        progress: called with (bytes read, bytes in all) after each shard.
+        deep: decode every record.
+        render: make so many examples again, spread over all, and compare their bytes.
+        bank: the clip bank, if it isn't where the manifest says.
+        progress: called with (bytes read, bytes in all) as it goes.
 
     Raises:
-        DatasetError: there is no readable manifest.
+        DatasetError: there is no readable manifest; or no bank to render from.
     """
     manifest = read_manifest(out)
     problems = _missing_and_extra(out, manifest)
-    total = max(1, bytes_written(out))
+    total = max(1, sum(entry.num_bytes for entry in manifest.shards))
     seen: set[str] = set()
-    done = num_records = 0
+    done = num_records = num_decoded = 0
+    sound: list[ShardEntry] = []
     for entry in manifest.shards:
-        if not files.exists(files.join(out, entry.name)):
-            continue
-        try:
-            count, ids = _check_shard(out, entry, manifest)
-            num_records += count
-            repeated = seen & ids
-            if repeated:
-                problems.append(f"{entry.name} repeats {len(repeated)} examples of other shards")
-            seen |= ids
-        except DatasetError as error:
-            problems.append(f"{entry.name}: {error}")
+        path = files.join(out, entry.name)
+        if files.exists(path):
+            found = _differences(path, entry)
+            if not found:
+                num_records += entry.num_examples
+                sound.append(entry)
+            if deep:
+                try:
+                    ids = _decode_all(path, entry, manifest)
+                    num_decoded += len(ids)
+                    if seen & ids:
+                        found.append(f"repeats {len(seen & ids)} examples of other shards")
+                    seen |= ids
+                except DatasetError as error:
+                    found += [] if found else [str(error)]
+            problems += [f"{entry.name}: {text}" for text in found]
         done += entry.num_bytes
         if progress is not None:
-            progress(min(done, total), total)
-    return Verification(manifest, num_records, tuple(problems))
+            progress(done, total)
+    wrong, num_rendered = _render(out, manifest, sound, render, bank) if render else ([], 0)
+    return Verification(manifest, num_records, num_decoded, num_rendered, (*problems, *wrong))
+
+
+def _differences(path: str, entry: ShardEntry) -> list[str]:
+    """What differs from the manifest; for a damaged file, every damaged range."""
+    crc, size = 0, 0
+    with files.open_bytes(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            crc = google_crc32c.extend(crc, chunk)
+            size += len(chunk)
+    if (size, f"{crc:08x}") == (entry.num_bytes, entry.crc32c):
+        return []
+    with files.open_bytes(path) as file:
+        ranges = list(islice(find_damage(file, size), _MOST_RANGES))
+    if ranges:
+        return [str(damage) for damage in ranges]
+    return [
+        f"is whole but another file than the manifest says: {size} bytes, CRC32C {crc:08x} instead "
+        f"of {entry.num_bytes} and {entry.crc32c}"
+    ]
 
 
 def _missing_and_extra(out: str, manifest: Manifest) -> list[str]:
@@ -76,11 +132,10 @@ def _missing_and_extra(out: str, manifest: Manifest) -> list[str]:
     return missing + extra
 
 
-def _check_shard(out: str, entry: ShardEntry, manifest: Manifest) -> tuple[int, set[str]]:
+def _decode_all(path: str, entry: ShardEntry, manifest: Manifest) -> set[str]:
     ids: set[str] = set()
-    with files.open_bytes(files.join(out, entry.name)) as file:
-        reader = RecordReader(file, entry.name)
-        for record in reader:
+    with files.open_bytes(path) as file:
+        for record in RecordReader(file, entry.name):
             example = decode_example(record)
             if example.recipe_digest != manifest.recipe_digest:
                 raise DatasetError(f"{example.example_id} was made from another recipe")
@@ -97,11 +152,35 @@ def _check_shard(out: str, entry: ShardEntry, manifest: Manifest) -> tuple[int, 
                 raise DatasetError(f"{example.example_id} is silent")
             if not example.example_id.startswith(f"{entry.split}/"):
                 raise DatasetError(f"{example.example_id} lies in split {entry.split}")
+            if example.example_id in ids:
+                raise DatasetError(f"{example.example_id} is there twice")
             ids.add(example.example_id)
-    found = (reader.num_records, reader.num_bytes, reader.crc32c)
-    if found != (entry.num_examples, entry.num_bytes, entry.crc32c) or len(ids) != found[0]:
-        raise DatasetError(
-            f"holds {found[0]} examples ({len(ids)} distinct), {found[1]} bytes, CRC32C {found[2]}",
-            expected=f"{entry.num_examples} examples, {entry.num_bytes} bytes, {entry.crc32c}",
-        )
-    return reader.num_records, ids
+    return ids
+
+
+def _render(
+    out: str, manifest: Manifest, sound: list[ShardEntry], count: int, bank: Path | None
+) -> tuple[list[str], int]:
+    """Make `count` examples of the sound shards again, evenly spread; name those that differ."""
+    recipe, clips = recipe_and_bank(out, manifest, bank)
+    total = sum(entry.num_examples for entry in sound)
+    count = min(count, total)
+    wanted = [(2 * j + 1) * total // (2 * count) for j in range(count)]
+    problems, first = [], 0
+    sources: dict[str, SceneSource] = {}
+    for entry in sound:
+        inside = {w - first for w in wanted if first <= w < first + entry.num_examples}
+        first += entry.num_examples
+        if not inside:
+            continue
+        source = sources.setdefault(entry.split, SceneSource(recipe, clips, entry.split))
+        with files.open_bytes(files.join(out, entry.name)) as file:
+            for position, record in enumerate(RecordReader(file, entry.name)):
+                if position not in inside:
+                    continue
+                example_id = decode_example(record).example_id
+                if source[int(example_id.rpartition("/")[2])].record != record:
+                    problems.append(
+                        f"{entry.name}: {example_id} has other bytes than this release makes"
+                    )
+    return problems, len(wanted)

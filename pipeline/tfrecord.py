@@ -19,6 +19,7 @@ from schemas.errors import DatasetError
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _MASK = 0xA282EAD8
+HEADER_BYTES, FOOTER_BYTES = _HEADER.size, _FOOTER.size
 
 
 class RecordWriter:
@@ -98,6 +99,20 @@ class RecordReader:
             f"{self._name} is damaged: {what} (record {self.num_records}, byte {self.num_bytes})",
             fix="delete the file and run the same command again: it makes missing shards anew",
         )
+
+
+def record_length(header: bytes) -> int | None:
+    """Return the length that a record's 12-byte header gives; None if its checksum is wrong."""
+    if len(header) < HEADER_BYTES:
+        return None
+    length, crc = _HEADER.unpack(header)
+    return int(length) if crc == _masked(google_crc32c.value(header[:8])) else None
+
+
+def is_record(data: bytes) -> bool:
+    """Return whether a record's data, its 4-byte checksum behind it, has the right checksum."""
+    (crc,) = _FOOTER.unpack(data[-FOOTER_BYTES:])
+    return bool(crc == _masked(google_crc32c.value(data[:-FOOTER_BYTES])))
 
 
 def _masked(crc: int) -> int:

@@ -70,19 +70,32 @@ def _require_whole(manifest: Manifest, out: str) -> None:
         )
 
 
-@APP.command(epilog="Example: wakebeam verify w/data")
-def verify(dataset: str, as_json: AsJson = False) -> None:
-    """Check a data set: manifest, checksums, every record against the schema."""
+@APP.command(epilog="Example: wakebeam verify w/data --deep --render 20")
+def verify(
+    dataset: str,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="decode every record and check what it holds")
+    ] = False,
+    render: Annotated[
+        int, typer.Option(min=0, help="make so many examples again and compare their bytes")
+    ] = 0,
+    bank: Annotated[Path | None, typer.Option(help="the clip bank, if it was moved")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a data set against its manifest: every byte of every shard."""
     from beam_jobs.verification import verify as verify_dataset
     from wakebeam.console import progress
 
     with progress("verify", "bytes") as update:
-        found = verify_dataset(dataset, progress=update)
+        found = verify_dataset(dataset, deep=deep, render=render, bank=bank, progress=update)
     if as_json:
-        show_json({"records": found.num_records, "problems": found.problems})
+        values = {"records": found.num_records, "problems": found.problems}
+        show_json(values | {"decoded": found.num_decoded, "rendered": found.num_rendered})
     else:
-        end = "" if found.problems else ", all of them sound"
-        show("\n".join([*found.problems, f"{found.num_records} records checked{end}"]))
+        more = f", {found.num_decoded} decoded" * deep
+        more += f", {found.num_rendered} made again and compared" * bool(render)
+        end = "" if found.problems else "; all of them sound"
+        show("\n".join([*found.problems, f"{found.num_records} records checked{more}{end}"]))
     if found.problems:
         raise WakebeamError(
             f"{dataset} is damaged in {len(found.problems)} places",

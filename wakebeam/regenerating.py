@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import soundfile
 
 from beam_jobs import files
+from beam_jobs.made_from import recipe_and_bank
 from beam_jobs.synthesize import read_manifest
-from pipeline.clip_bank import ClipBank
+from pipeline.example_codec import decode_example
 from pipeline.scene_source import SceneExample, SceneSource
 from pipeline.tfrecord import RecordReader
-from schemas.dataset import Manifest
-from schemas.errors import DatasetError, RequestError
+from schemas.dataset import plan_shards
+from schemas.errors import RequestError
 from schemas.recipe import Recipe
-from schemas.scene import parse_example_id
+from schemas.scene import example_id, parse_example_id
 
 
-def regenerate(data: str, example_id: str, *, bank: Path | None = None) -> dict[str, Any]:
+def regenerate(data: str, address: str, *, bank: Path | None = None) -> dict[str, Any]:
     """Make an example again from the manifest and the clip bank, and compare it with the shard.
 
     Args:
         data: folder or URI of the data set.
-        example_id: such as `train/000000123`; may lie beyond the end of the data set.
+        address: such as `train/000000123`; may lie beyond the end of the data set.
         bank: the clip bank's folder, where it isn't any more where the job found it.
 
     Returns:
@@ -36,19 +36,13 @@ def regenerate(data: str, example_id: str, *, bank: Path | None = None) -> dict[
         DatasetError: no data set, no bank, or another bank.
     """
     try:
-        split, index = parse_example_id(example_id)
+        split, index = parse_example_id(address)
     except ValueError as error:
         raise RequestError(str(error)) from error
     manifest = read_manifest(data)
-    recipe = Recipe.model_validate(manifest.run["recipe"])
-    clips = ClipBank.open(bank or Path(manifest.run["bank_directory"]))
-    if recipe.content_digest(clips.digest) != manifest.recipe_digest:
-        raise DatasetError(
-            f"{clips.directory} is not the clip bank that {data} was made from",
-            fix="name the right one with --bank",
-        )
+    recipe, clips = recipe_and_bank(data, manifest, bank)
     example = SceneSource(recipe, clips, split)[index]
-    stored = _stored(data, manifest, split, index)
+    stored = _stored(data, recipe, split, index)
     return {
         "example": example,
         "plan": json.loads(example.plan.to_json()),
@@ -64,19 +58,13 @@ def write_wav(example: SceneExample, path: Path) -> None:
         )
 
 
-def _stored(data: str, manifest: Manifest, split: str, index: int) -> bytes | None:
-    for shard in manifest.shards:
-        if shard.split != split:
-            continue
-        if index < shard.num_examples:
+def _stored(data: str, recipe: Recipe, split: str, index: int) -> bytes | None:
+    """The record in the shard that holds it; None beyond the end, or if it was rejected."""
+    wanted = example_id(split, index)
+    for shard in plan_shards(recipe):
+        if shard.split == split and shard.start <= index < shard.stop:
             with files.open_bytes(files.join(data, shard.name)) as file:
-                return _nth(RecordReader(file, shard.name), index)
-        index -= shard.num_examples
+                for record in RecordReader(file, shard.name):
+                    if decode_example(record).example_id == wanted:
+                        return record
     return None
-
-
-def _nth(records: Iterable[bytes], index: int) -> bytes:
-    for position, record in enumerate(records):
-        if position == index:
-            return record
-    raise DatasetError("the shard is shorter than the manifest says", fix="run `wakebeam verify`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -217,6 +218,11 @@ def test_verify_finds_every_kind_of_damage(bank, tmp_path) -> None:
     problems = "\n".join(verify(str(out)).problems)
     for name in (shards[0].name, shards[1].name, shards[2].name, shards[3].name, "extra.tfrecord"):
         assert name in problems
+    assert re.search(rf"{shards[0].name}: bytes \d+ to \d+: a record fails", problems)
+    assert f"to {len(whole[1]) - 100}: the file ends inside a record" in problems
+    assert f"{shards[2].name}: is whole but another file" in problems
+    deep = verify(str(out), deep=True)
+    assert "repeats" in "\n".join(deep.problems) or shards[2].name in "\n".join(deep.problems)
     (out / "train" / "extra.tfrecord").unlink()
     result = synthesize(_recipe(), bank.directory, str(out), num_workers=1)
     assert [shard.read_bytes() for shard in shards] == whole, "damaged shards are made again"
@@ -324,3 +330,24 @@ def test_the_manifest_sums_up_what_the_records_hold(bank, tmp_path) -> None:
     reread = synthesize(_recipe(train=60), bank.directory, str(tmp_path / "b"), num_workers=1)
     assert reread.num_reused == len(manifest.shards)
     assert reread.manifest.identity() == again.manifest.identity() == manifest.identity()
+
+
+def test_verify_decodes_and_renders_again_when_asked(bank, tmp_path, monkeypatch) -> None:
+    out = str(tmp_path / "data")
+    synthesize(_recipe(), bank.directory, out, num_workers=1)
+    found = verify(out, deep=True, render=12)
+    assert (found.num_records, found.num_decoded, found.num_rendered) == (34, 34, 12)
+    assert found.problems == ()
+    assert verify(out, render=100).num_rendered == 34
+    import pipeline.scene_renderer as renderer
+
+    monkeypatch.setattr(renderer, "_PAUSE_DB", 9.0)
+    monkeypatch.setattr(renderer, "_DECIMALS", 1)
+    differing = verify(out, render=34).problems
+    assert differing
+    assert all("has other bytes than this release makes" in text for text in differing)
+    with pytest.raises(DatasetError, match="--bank"):
+        other = tmp_path / "other"
+        material(other, keywords=3)
+        where = {"base_dir": other, "bank_root": other / "bank"}
+        verify(out, render=1, bank=build_bank(_recipe(), **where).directory)
