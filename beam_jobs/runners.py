@@ -2,13 +2,9 @@
 
 Our default is Beam's own local engine by its own name, with two processes: `DirectRunner` would
 first look for Prism and try to download it. Beam starts its local workers through a shell with
-an unquoted path to Python; we hand it a quoted one, so that a folder with spaces works.
 """
 
 from __future__ import annotations
-
-import shlex
-import sys
 
 from apache_beam.options.pipeline_options import (
     DirectOptions,
@@ -17,8 +13,8 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineRunner, create_runner
-from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from beam_jobs.local_workers import watched_subprocesses
 from schemas.errors import RequestError
 
 DEFAULT_RUNNER = "FnApiRunner"
@@ -87,8 +83,7 @@ def make_runner(options: PipelineOptions) -> PipelineRunner:
     direct = options.view_as(DirectOptions)
     if name == "FnApiRunner" and direct.direct_running_mode == "multi_processing":
         direct.direct_running_mode = "in_memory"  # else Beam puts its own environment back
-        command = f"{shlex.quote(sys.executable)} -m beam_jobs.worker"
-        return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
+        return FnApiRunner(watched_subprocesses())
     try:
         return create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:

@@ -1,16 +1,30 @@
-"""The local worker process: Beam's own, without its chatter.
+"""The local worker process: Beam's own, without its chatter, and never without its job.
 
 Beam hands its local workers no log level, so they print a page each. Errors still reach the main
-process through Beam's control channel.
+process through Beam's control channel. A worker whose job was killed ends with it; Beam's own would
+go on with the shard that it has, beside the workers of the next job.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
+import time
+
+_LOOK_S = 0.5
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     from apache_beam.runners.worker import sdk_worker_main
 
     sdk_worker_main.main(sys.argv)
