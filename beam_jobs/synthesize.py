@@ -14,6 +14,7 @@ checked and kept. A shard that can't be made is reported by name and fails the j
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import threading
 import time
@@ -30,9 +31,7 @@ from beam_jobs.runners import DEFAULT_NUM_WORKERS, beam_options, make_runner
 from beam_jobs.shard_writer import read_shard, write_shard
 from pipeline.clip_bank import ClipBank
 from pipeline.recipe_file import load_recipe
-from pipeline.scene_planner import ScenePlanner
 from pipeline.scene_source import SceneSource
-from pipeline.splits import split_clips
 from schemas.dataset import MANIFEST_NAME, Manifest, ShardReport, ShardSpec, plan_shards
 from schemas.errors import DatasetError, WakebeamError
 from schemas.recipe import Recipe
@@ -163,9 +162,11 @@ def synthesize(
     shards = plan_shards(recipe)
     runner = make_runner(options)
     recipe_digest = recipe.content_digest(bank.digest)
-    clips = split_clips(bank.clips, recipe.splits)
-    for split in sorted({shard.split for shard in shards}):
-        ScenePlanner(recipe, clips[split], split)  # refuses what can't be made, before the job
+    for shard in shards:
+        if shard.start == 0:
+            source = SceneSource(recipe, bank, shard.split)  # refuses what can't be made
+            with contextlib.suppress(Exception):  # the job says of each scene why it can't be made
+                _ = source[0]  # compiles the loops once, before workers would at the same time
     if overwrite and files.exists(files.join(out, output_state.JOB_NAME)):
         try:
             output_state.examine(out, recipe, recipe_digest, shards)

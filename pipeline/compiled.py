@@ -17,4 +17,7 @@ _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 
 def compiled(loop: _Loop) -> _Loop:
     """Compile on first use; the interpreter's lock is released while the loop runs."""
-    return cast(_Loop, numba.njit(loop, cache=True, nogil=True))
+    try:
+        return cast(_Loop, numba.njit(loop, cache=True, nogil=True))
+    except RuntimeError:  # no folder for a cache can be written: compiled anew in each process
+        return cast(_Loop, numba.njit(loop, nogil=True))

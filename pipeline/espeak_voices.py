@@ -28,10 +28,12 @@ class EspeakVoices:
         languages: `en` stands for six accents; others are the library's codes, such as `de`.
 
     Attributes:
+        name: none, as it is the engine that is meant where none is named.
         voices: e.g. `en-us+f4`.
         rates_wpm, pitches: what takes are drawn from.
     """
 
+    name = ""
     rates_wpm: Sequence[int] = (130, 145, 160, 175, 190, 205, 220)
     pitches: Sequence[int] = (25, 35, 45, 55, 65, 75)
 

@@ -57,10 +57,16 @@ class ClipPool:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Indices into the two pools, in the order in which they were drawn."""
+    """Indices into the two pools, in the order in which they were drawn.
+
+    Attributes:
+        keywords, negatives: the clips.
+        places: of each, keywords first, where the law chose them too (slot_law.py).
+    """
 
     keywords: tuple[int, ...]
     negatives: tuple[int, ...]
+    places: tuple[int, ...] = ()
 
 
 class CountLaw:
@@ -141,6 +147,8 @@ class CountLaw:
             for pool, costs in zip(self._pools, self._costs, strict=True)
         ]
         able = np.zeros(len(self._costs[role]), dtype=bool)
+        if self._table is None:
+            return np.asarray(self._pools[role].weights > 0)
         for (i, j), prior in self._prior.items():
             if prior == 0.0 or not (i, j)[role]:
                 continue

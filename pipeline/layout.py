@@ -31,6 +31,9 @@ class Layout:
         spec: the scene's lengths.
         polyphony: how many clips may sound at once.
         worst_pinned: half-open spans of the pinned events with their longest clips.
+
+    Attributes:
+        rooms: of each place where clips may lie, in samples: what lengths and gaps may add up to.
     """
 
     def __init__(self, spec: SceneSpec, polyphony: int, worst_pinned: Sequence[Span]) -> None:
@@ -46,34 +49,10 @@ class Layout:
         gap = spec.min_gap_samples
         if self._among:
             windows = free_windows(self._worst_pinned, **self._limits)
-            self._rooms = [stop - start + gap for start, stop in windows]
+            self.rooms = [stop - start + gap for start, stop in windows]
         else:
             whole = spec.num_samples - 2 * spec.margin_samples + gap
-            self._rooms = [whole] * self._num_lanes
-
-    @property
-    def longest(self) -> int:
-        """The longest clip that fits anywhere."""
-        return max(self._rooms) - self._spec.min_gap_samples
-
-    @property
-    def is_one_lane(self) -> bool:
-        """Whether clips fit exactly when their lengths and gaps add up to no more than `room`."""
-        return len(self._rooms) == 1
-
-    def room(self, costs: Sequence[int]) -> int:
-        """Return what the costs of drawn clips may add up to so that a layout always exists.
-
-        A cost is a length plus a gap. In one lane it is the lane, and that is exact. Else a clip of
-        cost c, laid after others wherever there was room, finds none only if more than R_s − c of
-        each place s is in use; so all can be laid if the costs add up to less than
-        Σ_s max(0, R_s − c + 1) + c for the longest c. That is cautious.
-
-        Args:
-            costs: of all clips that may be drawn.
-        """
-        longest = max((cost for cost in costs if cost <= max(self._rooms)), default=0)
-        return sum(max(0, room - longest + 1) for room in self._rooms) + longest - 1
+            self.rooms = [whole] * self._num_lanes
 
     def require(self, worst_case: Sequence[int], num_keywords: int) -> None:
         """Refuse a worst case that doesn't fit.
@@ -112,6 +91,7 @@ class Layout:
         lengths: Sequence[int],
         num_keywords: int,
         pinned: Sequence[Span],
+        places: Sequence[int],
     ) -> tuple[list[int], list[int]]:
         """Return track and onset of each free clip; pinned events are on track 0.
 
@@ -120,6 +100,7 @@ class Layout:
             lengths: of the free clips, keywords first.
             num_keywords: how many of them are keywords.
             pinned: half-open spans of this scene's pinned events.
+            places: lane of each clip, where the law of clips chose it; else it is drawn here.
 
         Raises:
             InfeasibleScene: the clips don't fit.
@@ -138,10 +119,10 @@ class Layout:
                 **self._limits,
             )
             return [self._first_lane] * len(lengths), onsets
-        lanes = assign_lanes(
+        lanes = list(places) or assign_lanes(
             lengths,
             num_lanes=self._num_lanes,
-            room_samples=self._rooms[0],
+            room_samples=self.rooms[0],
             gap_samples=spec.min_gap_samples,
             draws=draws,
         )

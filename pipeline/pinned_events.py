@@ -27,9 +27,9 @@ class _Pin(NamedTuple):
 class PinnedEvents:
     """Draws the clips of pinned events: each of the label alike.
 
-    A clip has room until the gap before the next pinned onset, or until the end of the scene (for a
-    keyword, less its tail). Under `condition`, clips that are longer are left out, which is the law
-    given that they fit.
+    A clip has room until the gap before the next pinned onset, whether that event is in the scene
+    or not, or until the end of the scene (for a keyword, less its tail). Under `condition`, clips
+    that are longer are left out.
 
     Args:
         scene: the recipe's section.
@@ -40,6 +40,7 @@ class PinnedEvents:
 
     Attributes:
         worst_spans: half-open [onset, offset) of each event with its longest clip.
+        left_out: clips that are too long for every event of their label.
 
     Raises:
         MaterialError: no clip of the split has the label.
@@ -55,6 +56,7 @@ class PinnedEvents:
         split: str,
     ) -> None:
         self._pins: list[_Pin] = []
+        asked: list[Clip] = []
         rows = sorted(scene.pinned, key=lambda row: row.onset_s)
         onsets = [seconds_to_samples(row.onset_s, spec.sample_rate_hz) for row in rows]
         for i, (row, onset) in enumerate(zip(rows, onsets, strict=True)):
@@ -79,6 +81,7 @@ class PinnedEvents:
                     fix="pin it earlier or further from the next one, use shorter clips, or "
                     "scene.on_infeasible: condition, which leaves long clips out",
                 )
+            asked += of
             self._pins.append(
                 _Pin(
                     onset,
@@ -88,6 +91,8 @@ class PinnedEvents:
                     max(n for n in lengths if onset + n <= end),
                 )
             )
+        heard = {clip.clip_id for pin in self._pins for clip in pin.clips}
+        self.left_out = tuple(clip for clip in dict.fromkeys(asked) if clip.clip_id not in heard)
         self.worst_spans = [
             (pin.onset_samples, pin.onset_samples + pin.longest) for pin in self._pins
         ]

@@ -13,8 +13,8 @@ layouts (none if S(A) < 0; one if A is empty). So the windows from w on can take
 
 A set for each window in turn is drawn with probability L_w(A) · N_{w+1}(R \ A) / N_w(R), and laid
 out by placement.py's uniform law; the product is 1 / N_1(all). All counts are exact integers. It
-takes up to windows · 3^k steps for k clips, so k is bounded by the recipe (8). *Feasibility* is
-N_1(all) > 0, exactly; there is no condition on lengths that is simpler, as this is bin packing.
+takes up to windows · 3^k steps for k clips, milliseconds for the recipe's bound of eight.
+*Feasibility* is N_1(all) > 0, exactly; no condition on lengths is simpler, as this is bin packing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def free_windows(
     Raises:
         InfeasibleScene: two of them are nearer than the gap, or one leaves the scene.
     """
-    edge, windows = margin_samples, []
+    edge, end, windows = margin_samples, num_samples - margin_samples, []
     last = -min_gap_samples
     for onset, offset in sorted(pinned):
         if onset < last + min_gap_samples or offset > num_samples:
@@ -58,10 +58,10 @@ def free_windows(
                 fix="pin events further apart (scene.pinned), use shorter clips or a smaller "
                 "scene.min_gap_s, or scene.on_infeasible: condition, which leaves long clips out",
             )
-        windows.append((edge, max(edge, onset - min_gap_samples)))
-        edge = offset + min_gap_samples
+        windows.append((edge, max(edge, min(end, onset - min_gap_samples))))
+        edge = max(edge, offset + min_gap_samples)
         last = offset
-    return [*windows, (edge, max(edge, num_samples - margin_samples))]
+    return [*windows, (edge, max(edge, end))]
 
 
 def num_layouts(lengths: Sequence[int], windows: Sequence[Span], *, min_gap_samples: int) -> int:

@@ -38,6 +38,7 @@ from pipeline.layout import Layout
 from pipeline.pinned_events import PinnedEvents
 from pipeline.randomness import Draws, Purpose, Streams
 from pipeline.scene_material import SceneMaterial
+from pipeline.slot_law import SlotLaw
 from schemas.clips import Clip
 from schemas.effects import EFFECTS, AppliedEffect, effected_length, scaled_length
 from schemas.errors import InfeasibleScene
@@ -70,6 +71,7 @@ class ScenePlanner:
     def __init__(self, recipe: Recipe, clips: Sequence[Clip], split: str) -> None:
         scene = recipe.scene
         self._scene, self._split = scene, split
+        self._refuses = scene.on_infeasible == "refuse"
         self.spec = SceneSpec.of(recipe)
         self._streams = Streams(recipe.seed, Purpose.SCENE, split)
         self._material = SceneMaterial.of(scene, clips, split)
@@ -95,7 +97,10 @@ class ScenePlanner:
 
     @property
     def fit_probability(self) -> float:
-        """Probability that counts and clips drawn without any condition fit."""
+        """Probability that counts and clips drawn without any condition fit.
+
+        Exact for one lane; for several places an estimate from below (slot_law.py).
+        """
         return self._law.fit_probability
 
     def plan(self, index: int) -> ScenePlan:
@@ -115,6 +120,7 @@ class ScenePlanner:
             [length for _, _, length in facts],
             len(drawn.keywords),
             [(at, at + fact[2]) for (_, at), fact in zip(pinned, pinned_facts, strict=True)],
+            drawn.places,
         )
         for (clip, onset), fact in zip(pinned, pinned_facts, strict=True):
             clips.append(clip)
@@ -192,28 +198,40 @@ class ScenePlanner:
         try:
             self._layout.require(self.worst_case, len(worst_case(pools[:1], counts[:1])))
         except InfeasibleScene:
-            if scene.on_infeasible == "refuse":
+            if self._refuses:
                 raise
             fits = False
-        costs = [int(n) + spec.min_gap_samples for pool in pools for n in pool.lengths]
-        if not self._layout.is_one_lane:
-            pools = tuple(_without_longer(pool, self._layout.longest) for pool in pools)
-        self._law = CountLaw(
-            *pools,
-            num_keywords=counts[0],
-            num_negatives=counts[1],
-            room_samples=self._layout.room(costs),
-            gap_samples=spec.min_gap_samples,
-            tail_samples=max(0, spec.tail_samples - spec.margin_samples),
-            tick_samples=max(1, spec.sample_rate_hz // 1000),
-            conditional=not fits,
-        )
+        self._law: CountLaw | SlotLaw
+        if fits or len(self._layout.rooms) == 1:
+            self._law = CountLaw(
+                *pools,
+                num_keywords=counts[0],
+                num_negatives=counts[1],
+                room_samples=self._layout.rooms[0],
+                gap_samples=spec.min_gap_samples,
+                tail_samples=max(0, spec.tail_samples - spec.margin_samples),
+                tick_samples=max(1, spec.sample_rate_hz // 1000),
+                conditional=not fits,
+            )
+        else:
+            self._law = SlotLaw(
+                *pools,
+                num_keywords=counts[0],
+                num_negatives=counts[1],
+                rooms=self._layout.rooms,
+                gap_samples=spec.min_gap_samples,
+            )
         self.never_placed = tuple(
             clip
             for role, clips in enumerate(of)
             for clip, drawn in zip(clips, self._law.can_be_drawn(role), strict=True)
             if counts[role].range[1] and not drawn
         )
+        also = {clip.clip_id for clip in self.never_placed}
+        for role, clips in enumerate(of):
+            if not counts[role].range[1]:
+                out = [clip for clip in self._pinned.left_out if clip in clips]
+                self.never_placed += tuple(clip for clip in out if clip.clip_id not in also)
 
     def _prepare_ambient(self) -> None:
         wanted, n = self._scene.num_ambient, self.spec.num_samples
@@ -222,6 +240,13 @@ class ScenePlanner:
         self._ambient = [clip for clip in every if self._longest_length(clip) <= n]
         if wanted is None or not wanted.range[1]:
             self._ambient = []
+        elif len(self._ambient) < len(every if self._refuses else every[:1]):
+            raise InfeasibleScene(
+                f"{len(every) - len(self._ambient)} of {len(every)} ambient clips are longer than "
+                "the scene at their slowest",
+                fix="use shorter ambient clips, a longer scene (scene.duration_s), or "
+                "scene.on_infeasible: condition, which leaves long ones out",
+            )
         if self._ambient and wanted is not None:
             self._ambient_choice = cumulated(folder_weights(self._ambient))
             self._num_ambient = CountChoice(wanted)
@@ -255,9 +280,3 @@ def _least(ranges: EffectRanges, name: str) -> float:
         return 1.0
     low = ranges[name].range[0]
     return low if ranges[name].probability == 1.0 else min(1.0, low)
-
-
-def _without_longer(pool: ClipPool, most: int) -> ClipPool:
-    weights = np.where(pool.lengths <= most, pool.weights, 0.0)
-    total = float(weights.sum())
-    return ClipPool(pool.lengths, weights / total if total else weights)

@@ -161,8 +161,7 @@ def _level(
     elif event.level_unit == "dbfs":
         gain_db -= heard
     elif event.level_unit == "lufs":
-        loudness = _lufs(sound.samples[: event.num_samples], sample_rate_hz)
-        gain_db -= loudness if math.isfinite(loudness) else heard
+        gain_db -= _lufs(sound.samples[: event.num_samples], sample_rate_hz)
     gain_db = round(gain_db, _DECIMALS)
     return gain_db, round(min(heard + gain_db - there, _HIGHEST_SNR_DB), _DECIMALS)
 
@@ -175,7 +174,7 @@ def _add(x: Pcm | FloatArray, gain_db: float, fade_samples: int, out: FloatArray
     add_scaled(x[n:body], gain, out[n:body])
     if n:
         ramp = _ramp(n) * gain
-        out[:n] += x[:n] * ramp[: min(n, fits)]
+        out[:n] += x[: min(n, fits)] * ramp[: min(n, fits)]
         out[body:] += (x[len(x) - n :] * ramp[::-1])[: fits - body]
 
 
@@ -228,10 +227,17 @@ def _correct(under: FloatArray, plan: ScenePlan) -> float:
 
 
 def _lufs(x: Pcm | FloatArray, sample_rate_hz: int) -> float:
-    """Loudness of int16 counts, rounded."""
-    full = np.multiply(x, np.float32(1.0 / FULL_SCALE), dtype=np.float32)
-    loudness = integrated_lufs(full, sample_rate_hz)
-    return round(loudness, _DECIMALS) if math.isfinite(loudness) else loudness
+    """Loudness of int16 counts, rounded.
+
+    It is measured at an RMS of full scale and reckoned back: as it stands, a quiet sound could lie
+    under the meter's absolute gate, and would have no loudness.
+    """
+    level = rms_dbfs(x)
+    if not math.isfinite(level):
+        return level
+    raised = np.multiply(x, np.float32(db_to_gain(-level)), dtype=np.float32)
+    loudness = integrated_lufs(raised, sample_rate_hz)
+    return round(loudness + level - _FULL_SCALE_DB, _DECIMALS)
 
 
 def _background_gains_db(plan: ScenePlan, more_db: float) -> tuple[float, ...]:

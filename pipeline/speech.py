@@ -27,15 +27,18 @@ from schemas.errors import RequestError, WakebeamError
 
 Pcm = npt.NDArray[np.int16]
 _MUTE_PEAK = 300
+_LONGEST_SLUG = 60
 
 
 class Engine(Protocol):
     """What speaks.
 
     Attributes:
+        name: tells it from other engines, in the names of takes.
         voices, rates_wpm, pitches: what takes are drawn from.
     """
 
+    name: str
     voices: Sequence[str]
     rates_wpm: Sequence[int]
     pitches: Sequence[int]
@@ -80,10 +83,15 @@ def speak_takes(
             f"rates and {len(engine.pitches)} pitches",
         )
     takes = {
-        _path(out / slug, *manner): (phrase, manner)
+        _path(out / slug, engine.name, *manner): (phrase, manner)
         for phrase, slug in [(phrase, _slug(phrase)) for phrase in phrases]
         for manner in (_manner(engine, seed, phrase, number) for number in range(num_takes))
     }
+    if len(takes) < num_takes * len(phrases):
+        raise RequestError(
+            "two phrases or two voices would get the same file names",
+            expected="phrases that differ in letters, and voices in letters, digits, + . or -",
+        )
     missing = [path for path in takes if not path.exists()]
     kept = len(takes) - len(missing)
     if not missing:
@@ -116,15 +124,23 @@ def speak_near_misses(
     """Speak what a phrase is mistaken for (near_misses.py) into a folder for each.
 
     Arguments and returns as `speak_takes`; `count` near misses of `num_takes` takes each.
+
+    Raises:
+        RequestError: as `speak_takes`; or the phrase isn't in letters.
     """
+    if phrase.startswith(("[[", "/")):
+        raise RequestError(
+            f"near misses of {phrase}",
+            expected="a phrase in letters, in English: its phonemes are looked up",
+        )
     with Espeak() as engine:
         missed = near_misses(engine.phonemes(phrase), count=count, seed=seed)
     spelt = ["[[" + " ".join("".join(word) for word in words) + "]]" for words in missed]
     return speak_takes(spelt, out, num_takes=num_takes, seed=seed, progress=progress)
 
 
-def _path(folder: Path, voice: str, rate_wpm: int, pitch: int) -> Path:
-    safe = re.sub(r"[^\w+.-]+", "-", voice)
+def _path(folder: Path, engine: str, voice: str, rate_wpm: int, pitch: int) -> Path:
+    safe = re.sub(r"[^A-Za-z0-9+.-]+", "-", voice) + f"-{engine}" * bool(engine)
     return folder / f"{folder.name}__{safe}__r{rate_wpm}__p{pitch}.wav"
 
 
@@ -148,8 +164,9 @@ def _hash(text: str) -> int:
 def _slug(phrase: str) -> str:
     # In phonemes case and marks make the difference.
     spelt = phrase.startswith(("[[", "/"))
-    slug = re.sub(r"\W+", "_", phrase if spelt else phrase.casefold()).strip("_")[:60]
-    if spelt:
+    slug = re.sub(r"[\W_]+", "_", phrase if spelt else phrase.casefold()).strip("_")
+    if spelt or len(slug) > _LONGEST_SLUG:
+        slug = slug[:_LONGEST_SLUG].strip("_")
         slug += "_" + hashlib.sha256(phrase.encode()).hexdigest()[:6]
     if not slug:
         raise RequestError(f"the phrase {phrase!r} has no letter", expected="words to speak")

@@ -6,6 +6,7 @@ a pitch to set has one way to speak for each voice, so it can make as many takes
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import tempfile
@@ -32,13 +33,16 @@ class SpeechCommand:
     Args:
         command: arguments with `{text}`, `{voice}`, `{rate_wpm}`, `{pitch}`, `{wav}` in them.
         voices: what `{voice}` stands for.
+        folder: where it is run, so that relative paths in it start there.
 
     Attributes:
+        name: tells one command from another, in the names of takes.
         voices, rates_wpm, pitches: what takes are drawn from.
     """
 
-    def __init__(self, command: Sequence[str], voices: Sequence[str]) -> None:
-        self._command = list(command)
+    def __init__(self, command: Sequence[str], voices: Sequence[str], folder: Path) -> None:
+        self._command, self._folder = list(command), folder
+        self.name = hashlib.sha256("\0".join(command).encode()).hexdigest()[:6]
         used = set(re.findall(r"\{(\w+)\}", " ".join(command)))
         self.voices: Sequence[str] = list(voices)
         self.rates_wpm: Sequence[int] = (_RATE_WPM,)
@@ -76,20 +80,27 @@ class SpeechCommand:
             for argument in self._command
         ]
         by_pipe = not any("{text}" in argument for argument in self._command)
-        try:
-            done = subprocess.run(
-                arguments,
-                input=values["text"].encode() if by_pipe else b"",
-                capture_output=True,
-                timeout=_LONGEST_S,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise WakebeamError(
-                f"the speech engine {arguments[0]!r} can't be run: {error}",
-                fix="correct speech.command in the recipe",
-            ) from error
+        with tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as log:
+            text.write(values["text"].encode() if by_pipe else b"")
+            text.seek(0)
+            try:
+                # Files, not pipes: what the program leaves running behind would hold a pipe open.
+                done = subprocess.run(
+                    arguments,
+                    stdin=text,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self._folder,
+                    timeout=_LONGEST_S,
+                )
+            except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+                raise WakebeamError(
+                    f"the speech engine {arguments[0]!r} can't be run: {error}",
+                    fix="correct speech.command in the recipe",
+                ) from error
+            log.seek(0)
+            said = log.read().decode(errors="replace").strip().splitlines()[-3:]
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
             raise WakebeamError(
                 f"{' '.join(arguments)} ended with {done.returncode}: {' / '.join(said)}",
                 fix="correct speech.command or speech.voices in the recipe",

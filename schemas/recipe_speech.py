@@ -10,7 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from schemas.recipe_section import Section
 
 PLACEHOLDERS = ("text", "voice", "rate_wpm", "pitch", "wav")
-Word = Annotated[str, Field(min_length=1, max_length=500)]
+Word = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]
+Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f]+$")]
 
 
 class Speech(Section):
@@ -27,9 +28,9 @@ class Speech(Section):
     near_misses: int = Field(
         0, ge=0, le=10_000, description="speak so many phrases that each is mistaken for, instead"
     )
-    languages: tuple[Word, ...] = Field(("en",), min_length=1, description="of espeak-ng")
+    languages: tuple[Name, ...] = Field(("en",), min_length=1, description="of espeak-ng")
     command: tuple[Word, ...] | None = Field(None, description="another engine")
-    voices: tuple[Word, ...] = Field((), description="of that engine")
+    voices: tuple[Name, ...] = Field((), description="of that engine")
 
     @field_validator("command")
     @classmethod
@@ -45,6 +46,8 @@ class Speech(Section):
 
     @model_validator(mode="after")
     def _belong_together(self) -> Speech:
+        if self.near_misses and self.languages != ("en",):
+            raise ValueError("near misses are made from English phonemes: leave out languages")
         if self.command is None:
             if self.voices:
                 raise ValueError("voices goes with command; espeak-ng's are chosen by languages")

@@ -21,8 +21,8 @@ def clip(name: str, num_samples: int, **fields: Any) -> Clip:
     values: dict[str, Any] = {
         "clip_id": f"{role}/{fields.pop('folder', 'folder')}/{name}",
         "role": role,
-        "kind": {"keyword": "keyword", "negative": "speech", "background": "background"}[role],
-        "label": {"keyword": "kw", "negative": "speech", "background": "background"}[role],
+        "kind": {"negative": "speech"}.get(role, role),
+        "label": {"negative": "speech", "keyword": "kw"}.get(role, role),
         "group": name,
         "licence": None,
         "first_sample": 0,
@@ -54,6 +54,9 @@ class MemoryBank:
         rng = np.random.default_rng(zlib.crc32(item.clip_id.encode()))
         noise = rng.standard_normal(item.num_samples)
         noise *= 10 ** (item.level_dbfs / 20) * FULL_SCALE
+        if item.role == "room":  # a decay behind a direct sound
+            noise *= np.exp(-np.arange(len(noise)) / 800)
+            noise[0] = item.peak
         return np.clip(np.rint(noise), -item.peak, item.peak).astype(np.int16)
 
 

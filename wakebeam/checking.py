@@ -101,7 +101,7 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
             lines.append(
                 f"  the worst case needs {values['worst_case_s']:.1f} s of clips in "
                 f"{recipe.scene.duration_s:g} s; {100 * values['fit_probability']:.1f} % of free "
-                "draws fit, and scenes are drawn from those"
+                "draws fit, and scenes hold only what does"
             )
         if values["never_placed"]:
             names = values["never_placed"]

@@ -124,7 +124,7 @@ def speak(
         near_misses=near_misses,
         languages=tuple(language or ("en",)),
     )
-    made, kept = speak_entry(entry, out, seed)
+    made, kept = speak_entry(entry, out, seed, Path())
     show(f"{out}: {made} takes spoken, {kept} were there")
     if near_misses:
         show(f"next: wakebeam init DIR --keyword … --near-miss {shlex.quote(str(out))} …")

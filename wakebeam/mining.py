@@ -46,19 +46,21 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
     """
     found = list(detect_file(detector, path))
     out.mkdir(parents=True, exist_ok=True)
-    prefix = f"{re.sub(r'[^A-Za-z0-9-]+', '_', path.stem)[:60]}__{_digest(path)}"
+    stem, digest = re.sub(r"[^A-Za-z0-9]+", "_", path.stem)[:60].strip("_"), _digest(path)
+    there = {clip.name.partition("__")[2] for clip in out.glob(f"*__{digest}__t*.wav")}
+    endings = [f"{digest}__t{round(1000 * detection['time_s']):09d}.wav" for detection in found]
     wanted = [
-        (out / f"{prefix}__t{round(1000 * detection['time_s']):09d}.wav", detection)
-        for detection in found
+        (out / f"{stem}__{ending}", detection)
+        for ending, detection in zip(endings, found, strict=True)
+        if ending not in there
     ]
-    wanted = [(clip, detection) for clip, detection in wanted if not clip.exists()]
     rate = detector.sample_rate_hz
     spans = [_span(detection, rate) for _, detection in wanted]
     for (clip, detection), samples in zip(wanted, _cut(path, rate, spans), strict=True):
+        _write(clip, samples, rate)
         line = {"clip": clip.name, "recording": str(path)} | detection
         with (out / LIST_NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        _write(clip, samples, rate)
     return len(wanted), len(found) - len(wanted)
 
 
@@ -80,7 +82,7 @@ def _cut(path: Path, rate: int, spans: list[tuple[int, int]]) -> list[FloatArray
             if start < end and stop > position:
                 into.append(block[max(0, start - position) : stop - position])
         position = end
-    return [np.concatenate(part) for part in parts]
+    return [np.concatenate([*part, np.zeros(0, np.float32)]) for part in parts]
 
 
 def _digest(path: Path) -> str:

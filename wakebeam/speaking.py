@@ -20,12 +20,12 @@ def speak_recipe(recipe: Recipe, folder: Path) -> tuple[int, int]:
     """
     made = kept = 0
     for entry in recipe.speech:
-        counts = speak_entry(entry, folder / entry.out, recipe.seed)
+        counts = speak_entry(entry, folder / entry.out, recipe.seed, folder)
         made, kept = made + counts[0], kept + counts[1]
     return made, kept
 
 
-def speak_entry(entry: Speech, out: Path, seed: int) -> tuple[int, int]:
+def speak_entry(entry: Speech, out: Path, seed: int, folder: Path) -> tuple[int, int]:
     """Speak one entry into `out`, whatever its own `out` says; returns as `speak_recipe`."""
     made = kept = 0
     with progress("speak", "takes") as update:
@@ -35,7 +35,7 @@ def speak_entry(entry: Speech, out: Path, seed: int) -> tuple[int, int]:
                 out,
                 num_takes=entry.takes,
                 seed=seed,
-                engine=_engine(entry),
+                engine=_engine(entry, folder),
                 progress=update,
             )
         for phrase in entry.phrases:
@@ -51,7 +51,7 @@ def speak_entry(entry: Speech, out: Path, seed: int) -> tuple[int, int]:
     return made, kept
 
 
-def _engine(entry: Speech) -> Engine:
+def _engine(entry: Speech, folder: Path) -> Engine:
     if entry.command is None:
         return EspeakVoices(entry.languages)
-    return SpeechCommand(entry.command, entry.voices)
+    return SpeechCommand(entry.command, entry.voices, folder)

@@ -7,8 +7,10 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.compiled import compiled
 from pipeline.effects.filters import band_pass
 from pipeline.effects.resampling import resample
+from pipeline.mixing import peak
 from schemas.units import FULL_SCALE, db_to_gain
 
 FloatArray = npt.NDArray[np.float32]
@@ -21,13 +23,21 @@ def soft_clip(x: FloatArray, drive_db: float) -> FloatArray:
 
     0 dB bends a little, 36 dB makes nearly a square wave.
     """
-    peak = np.float32(np.abs(x).max(initial=0.0))
-    if peak == 0.0:
+    highest = np.float32(peak(np.ascontiguousarray(x)))
+    if highest == 0.0:
         return x
     drive = np.float32(db_to_gain(drive_db))
-    u = x * (drive / peak)
-    u /= np.sqrt(np.float32(1.0) + u * u)
-    return np.asarray(u * (peak * np.sqrt(np.float32(1.0) + drive * drive) / drive))
+    out = np.empty(len(x), dtype=np.float32)
+    back = highest * np.sqrt(np.float32(1.0) + drive * drive) / drive
+    _bend(x, drive / highest, back, out)
+    return out
+
+
+@compiled
+def _bend(x: FloatArray, drive: np.float32, back: np.float32, out: FloatArray) -> None:
+    for i in range(len(x)):
+        u = x[i] * drive
+        out[i] = u / np.sqrt(np.float32(1.0) + u * u) * back
 
 
 def telephone(x: FloatArray, rate_hz: int, high_hz: float) -> FloatArray:

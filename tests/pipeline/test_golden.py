@@ -18,6 +18,7 @@ import pytest
 from pipeline.example_codec import encode_example
 from pipeline.scene_planner import ScenePlanner
 from pipeline.scene_renderer import render_scene
+from schemas import effects
 from tests.fakes import MemoryBank, clip, recipe
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "examples.json"
@@ -26,22 +27,55 @@ CLIPS = [
     *(clip(f"n{i}.wav", 6000 + 803 * i, role="negative") for i in range(6)),
     clip("short.wav", 30_001, role="background"),
     clip("long.wav", 200_003, role="background"),
+    clip("room.wav", 3000, role="room"),
 ]
+EFFECTS = {
+    name: {"range": [effect.low, effect.high], "probability": 0.4}
+    for name, effect in effects.EFFECTS.items()
+    if not name.endswith("_kbps") and not effect.changes_length
+}
+MATERIAL = {
+    "keyword": [{"path": "kw", "label": "kw"}],
+    "negative": [{"path": "other"}],
+    "background": [{"path": "noise"}],
+    "room": [{"path": "rooms"}],
+}
+CHANNEL = {name: EFFECTS[name] for name in ("tilt_db_per_octave", "room", "telephone_hz")}
+SCENES = {
+    "plain": {"effects": {"speed": [0.85, 1.2]}},
+    "effects": {
+        "effects": EFFECTS | {"speed": [0.85, 1.2], "tempo": [0.8, 1.25]},
+        "channel": CHANNEL,
+    },
+    "loudness": {
+        "level_lufs": [-50, -20],
+        "event_level": {"unit": "lufs", "range": [-40, -20]},
+        "num_backgrounds": [1, 3],
+        "pinned": [{"label": "kw", "onset_s": 2.5}, {"label": "speech", "onset_s": 4.5}],
+        "num_keywords": [0, 1],
+        "num_negatives": [0, 2],
+    },
+    "lanes": {"polyphony": 3, "num_keywords": [4, 9], "babble": {"probability": 0.5}},
+    "overlay": {"overlay": {}},
+}
 
 
 def digests() -> dict[str, str]:
-    """Return the SHA-256 of each example's bytes, by example."""
-    effects = {"speed": [0.85, 1.2], "low_pass_hz": {"range": [2000, 6000], "probability": 0.5}}
-    scene = {"duration_s": 6.0, "effects": effects, "on_infeasible": "condition"}
-    planner = ScenePlanner(recipe(scene=scene), CLIPS, "train")
+    """Return the SHA-256 of each example's bytes, by scene and example."""
     bank = MemoryBank(CLIPS)
     made = {}
-    for index in (0, 1, 2, 3, 123_456_789):
-        plan = planner.plan(index)
-        data = encode_example(
-            plan, render_scene(plan, bank), encoding="pcm16", recipe_digest="0" * 64
+    for name, scene in SCENES.items():
+        wanted = recipe(
+            scene={"duration_s": 6.0, "on_infeasible": "condition"} | scene,
+            material=MATERIAL,
         )
-        made[plan.example_id] = hashlib.sha256(data).hexdigest()
+        planner = ScenePlanner(wanted, CLIPS, "train")
+        for index in (0, 1, 2, 3, 123_456_789):
+            plan = planner.plan(index)
+            data = encode_example(
+                plan, render_scene(plan, bank), encoding="pcm16", recipe_digest="0" * 64
+            )
+            made[f"{name} {plan.example_id}"] = hashlib.sha256(data).hexdigest()
     return made
 
 

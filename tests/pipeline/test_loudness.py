@@ -70,3 +70,9 @@ def test_equal_to_ffmpegs_meter(rate: int, tmp_path: Path) -> None:
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     theirs = float(re.findall(r"I:\s+(-[\d.]+) LUFS", said)[-1])
     assert integrated_lufs(x, rate) == pytest.approx(theirs, abs=0.15)
+
+
+def test_near_silence_does_not_lower_the_relative_gate() -> None:
+    """With the absolute gate the soft tone is out; without it, silence would let it in."""
+    parts = [_tone(16_000, level, seconds) for level, seconds in ((-40, 10), (-55, 10), (-90, 60))]
+    assert integrated_lufs(np.concatenate(parts), 16_000) == pytest.approx(-43.0, abs=0.3)

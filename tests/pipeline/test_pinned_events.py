@@ -100,3 +100,25 @@ def test_a_recipe_that_pins_what_it_has_not_is_refused() -> None:
         _planner(num_keywords=[0, 7])
     with pytest.raises(MaterialError, match="has no clip with the label 'speech'"):
         _planner(clips=[c for c in CLIPS if c.role != "negative"], num_negatives=[0, 0])
+
+
+def test_a_pinned_keyword_keeps_its_tail_too() -> None:
+    late = {"pinned": [{"label": "kw", "onset_s": 8.8}], "margin_s": 0.6, "num_keywords": [0, 0]}
+    assert _planner(**late).plan(0)
+    with pytest.raises(InfeasibleScene, match=r"there is room for 0.600 s"):
+        _planner(**late, keyword_tail_s=0.6)
+
+
+def test_margins_hold_beside_events_that_are_pinned_into_them() -> None:
+    pins = [{"label": "kw", "onset_s": 0.2}, {"label": "kw", "onset_s": 9.3}]
+    planner = _planner(pinned=pins, margin_s=2.0)
+    for i in range(300):
+        free = [e for e in planner.plan(i).events if e.onset_samples not in (3200, 148_800)]
+        assert all(e.onset_samples >= 32_000 and e.offset_samples <= 128_000 for e in free)
+
+
+def test_clips_that_no_pinned_event_can_hold_are_reported() -> None:
+    near = [{"label": "kw", "onset_s": 4.0}, {"label": "speech", "onset_s": 4.75}]
+    alone = {"pinned": near, "num_keywords": [0, 0], "on_infeasible": "condition"}
+    assert [c.clip_id for c in _planner(**alone).never_placed] == ["keyword/folder/k3.wav"]
+    assert _planner(**alone | {"num_keywords": [0, 1]}).never_placed == ()

@@ -169,7 +169,7 @@ def test_polyphony_is_never_passed_and_is_reached() -> None:
     assert most == 3
     with pytest.raises(InfeasibleScene, match="in 3 lanes"):
         _planner(polyphony=3, num_keywords=[30, 30])
-    crowded = _planner(polyphony=3, num_keywords=[0, 30], on_infeasible="condition")
+    crowded = _planner(polyphony=3, num_keywords=[0, 60], on_infeasible="condition")
     assert 0.0 < crowded.fit_probability < 1.0
     assert max(len(crowded.plan(i).events) for i in range(200)) > 10
 
@@ -260,3 +260,33 @@ def test_a_clip_that_fits_alone_but_never_with_the_least_of_others_is_named() ->
     scene = {"num_keywords": [2, 2], "num_negatives": [0, 0], "effects": {}}
     planner = _planner(clips=clips, duration_s=4.0, on_infeasible="condition", **scene)
     assert [c.clip_id for c in planner.never_placed] == ["keyword/folder/long.wav"]
+
+
+def test_R8_tails_are_part_of_what_must_fit() -> None:
+    short = [clip(f"k{i}.wav", 9600) for i in range(3)]
+    scene = {"num_keywords": [0, 2], "num_negatives": [0, 0], "keyword_tail_s": 1.0, "effects": {}}
+    scene |= {"duration_s": 2.1, "min_gap_s": 0.0, "on_infeasible": "condition"}
+    planner = _planner(clips=[*short, CLIPS[-1]], **scene)
+    counts = Counter(len(planner.plan(i).events) for i in range(300))
+    assert set(counts) == {0, 1}, "two of 0.6 s with a tail of 1 s need 2.2 s"
+    assert planner.fit_probability == pytest.approx(2 / 3)
+
+
+def test_nothing_is_called_unplaceable_that_is_placed() -> None:
+    for scene in ({"polyphony": 2}, {}, {"polyphony": 3, "on_infeasible": "condition"}):
+        planner = _planner(**scene)
+        placed = {e.source for i in range(400) for e in planner.plan(i).events}
+        assert not placed & {c.clip_id for c in planner.never_placed}
+
+
+def test_ambient_clips_longer_than_the_scene_are_refused_or_left_out() -> None:
+    ambient = [
+        clip(f"a{i}.wav", n, role="negative", kind="ambient") for i, n in ((0, 9000), (1, 200_000))
+    ]
+    with pytest.raises(InfeasibleScene, match="1 of 2 ambient clips"):
+        _planner(clips=[*CLIPS, *ambient], num_ambient=[2, 2])
+    planner = _planner(clips=[*CLIPS, *ambient], num_ambient=[2, 2], on_infeasible="condition")
+    assert [c.clip_id for c in planner.never_placed] == ["negative/folder/a1.wav"]
+    assert all(sum(e.kind == "ambient" for e in planner.plan(i).events) == 2 for i in range(50))
+    with pytest.raises(InfeasibleScene, match="1 of 1 ambient clips"):
+        _planner(clips=[*CLIPS, ambient[1]], num_ambient=[2, 2], on_infeasible="condition")

@@ -253,3 +253,38 @@ def test_a_silent_background_stays_silent_at_any_loudness() -> None:
     bank = FixedBank(b=np.zeros(1000))
     scene = render_scene(_plan(background_unit="lufs"), bank)
     assert not scene.audio.any()
+
+
+@pytest.mark.parametrize("level", [-40, -55, -69])
+def test_quiet_rumble_gets_the_loudness_asked_for(level: int) -> None:
+    """It lies under the absolute gate of the meter, and has a loudness all the same."""
+    rumble = np.rint(2000 * np.sin(2 * np.pi * 40 * np.arange(64_000) / 16_000))
+    plan = _plan(n=64_000, background_db=float(level), background_unit="lufs", gain_db=-40.0)
+    bank = FixedBank(b=rumble)
+    scene = render_scene(plan, bank)
+    reached = scene.background_gains_db[0] + _loudness_of(rumble)
+    assert reached == pytest.approx(level, abs=0.02)
+
+
+def test_the_floor_in_a_pause_follows_the_loudness_correction() -> None:
+    noise = np.random.default_rng(0).standard_normal(64_000) * 1000
+    noise[32_000:] = 0
+    bank = FixedBank(b=noise, a=np.tile([500.0, -500.0], 1000))
+    event = _event("a", 40_000, 2000, snr_db=10.0)
+    for more_db in (0.0, 12.0):
+        plan = _plan(
+            [event], n=64_000, background_db=-30.0, background_unit="lufs", gain_db=more_db
+        )
+        scene = render_scene(plan, bank)
+        correction_db = scene.background_gains_db[0] - more_db
+        loud = 20 * np.log10(500 / 32768) + scene.gains_db[0]
+        assert loud == pytest.approx(-30.0 + correction_db - 10.0 + 10.0, abs=0.01)
+
+
+def test_a_short_event_at_the_end_of_a_scene_with_a_room() -> None:
+    room = np.zeros(400)
+    room[0], room[300] = 1000, 500
+    bank = FixedBank(b=np.zeros(1000), a=np.full(48, 2000), r=room)
+    effects = (AppliedEffect("room", 1.0, 0.0, "keyword/folder/r"),)
+    plan = _plan([_event("a", 952, 48, effects=effects)], fade_samples=80)
+    assert render_scene(plan, bank).audio[952:].any()

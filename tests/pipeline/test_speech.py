@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from pipeline.espeak_voices import EspeakVoices
 from pipeline.ipa import mnemonics
 from pipeline.noise import KINDS, generate_backgrounds
 from pipeline.recipe_file import guess_speaker_pattern
-from pipeline.speech import speak_takes
+from pipeline.speech import speak_near_misses, speak_takes
 from pipeline.speech_command import SpeechCommand
 from schemas.errors import RequestError, WakebeamError
 from schemas.recipe_speech import Speech
@@ -140,7 +141,7 @@ def _command(tmp_path: Path, *arguments: str) -> list[str]:
 @pytest.mark.parametrize("extra", [[], ["{text}"]])
 def test_any_command_line_is_an_engine(tmp_path, extra: list[str]) -> None:
     command = _command(tmp_path, "{wav}", "{voice}", *extra)
-    engine = SpeechCommand(command, ["100", "200", "300"])
+    engine = SpeechCommand(command, ["100", "200", "300"], tmp_path)
     out = tmp_path / "takes"
     assert speak_takes(["$(ls); go"], out, num_takes=2, seed=1, engine=engine) == (2, 0)
     assert speak_takes(["$(ls); go"], out, num_takes=3, seed=1, engine=engine) == (1, 2)
@@ -151,7 +152,7 @@ def test_any_command_line_is_an_engine(tmp_path, extra: list[str]) -> None:
         assert (rate, x.shape) == (22050, (2205 * len("$(ls); go"), 1))
     with pytest.raises(RequestError, match="at most 3: 3 voices at 1 rates and 1 pitches"):
         speak_takes(["go"], out, num_takes=4, seed=1, engine=engine)
-    paced = SpeechCommand([*command, "{rate_wpm}"], ["100"])
+    paced = SpeechCommand([*command, "{rate_wpm}"], ["100"], tmp_path)
     assert len(paced.rates_wpm) > 1
 
 
@@ -164,14 +165,14 @@ def test_any_command_line_is_an_engine(tmp_path, extra: list[str]) -> None:
     ],
 )
 def test_an_engine_that_fails_is_named(tmp_path, command: list, voice: str, said: str) -> None:
-    engine = SpeechCommand(_command(tmp_path, *command), [voice])
+    engine = SpeechCommand(_command(tmp_path, *command), [voice], tmp_path)
     with pytest.raises(WakebeamError, match=said):
         speak_takes(["go"], tmp_path / "out", num_takes=1, seed=1, engine=engine)
     assert not list((tmp_path / "out").rglob("*.wav"))
 
 
 def test_a_command_that_is_not_there_is_named(tmp_path) -> None:
-    engine = SpeechCommand(["no-such-program", "{wav}"], ["a"])
+    engine = SpeechCommand(["no-such-program", "{wav}"], ["a"], tmp_path)
     with pytest.raises(WakebeamError, match="'no-such-program' can't be run"):
         speak_takes(["go"], tmp_path, num_takes=1, seed=1, engine=engine)
 
@@ -189,3 +190,59 @@ def test_a_command_that_is_not_there_is_named(tmp_path) -> None:
 def test_wrong_entries_are_refused(entry: dict, said: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(said)):
         Speech(**{"phrases": ("go",), "out": "x"} | entry)
+
+
+def test_seeds_are_other_voices(tmp_path) -> None:
+    for seed in (1, 2):
+        speak_takes(["go"], tmp_path / str(seed), num_takes=12, seed=seed)
+    assert set(_bytes(tmp_path / "1")) != set(_bytes(tmp_path / "2"))
+
+
+def test_an_engine_that_is_too_loud_is_clipped_not_wrapped(tmp_path) -> None:
+    script = tmp_path / "loud.py"
+    script.write_text(
+        "import sys, numpy, soundfile\n"
+        "x = 3 * numpy.sin(numpy.arange(8000) / 20)\n"
+        "soundfile.write(sys.argv[1], x, 16000, subtype='FLOAT')\n"
+    )
+    engine = SpeechCommand([sys.executable, str(script), "{wav}"], ["a"], tmp_path)
+    speak_takes(["go"], tmp_path / "out", num_takes=1, seed=1, engine=engine)
+    (path,) = (tmp_path / "out").rglob("*.wav")
+    x = read_audio(path)[0][:, 0]
+    expected = np.clip(3 * np.sin(np.arange(8000) / 20), -1, 1)
+    np.testing.assert_allclose(x, expected, atol=1e-3)
+
+
+def test_an_engine_may_leave_something_running_and_have_relative_paths(tmp_path) -> None:
+    script = tmp_path / "daemon.py"
+    script.write_text(
+        "import subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)'])\n" + _ENGINE
+    )
+    engine = SpeechCommand(
+        [sys.executable, "daemon.py", "{wav}", "{voice}", "{text}"], ["9"], tmp_path
+    )
+    began_s = time.monotonic()
+    speak_takes(["go"], tmp_path / "out", num_takes=1, seed=1, engine=engine)
+    assert time.monotonic() - began_s < 15
+
+
+def test_names_tell_engines_apart_and_never_collide(tmp_path) -> None:
+    one = SpeechCommand(_command(tmp_path, "{wav}", "{voice}", "{text}"), ["100"], tmp_path)
+    other = SpeechCommand(["other", "{wav}", "{voice}", "{text}"], ["100"], tmp_path)
+    speak_takes(["go"], tmp_path / "out", num_takes=1, seed=1, engine=one)
+    with pytest.raises(WakebeamError, match="can't be run"):
+        speak_takes(["go"], tmp_path / "out", num_takes=1, seed=1, engine=other)
+    for voices, phrases in ((["a b", "a-b"], ["go"]), (["a"], ["Stop!", "stop?"])):
+        engine = SpeechCommand(["x", "{wav}"], voices, tmp_path)
+        with pytest.raises(RequestError, match="the same file names"):
+            speak_takes(phrases, tmp_path, num_takes=len(voices), seed=1, engine=engine)
+
+
+def test_near_misses_are_of_english_in_letters(tmp_path) -> None:
+    with pytest.raises(RequestError, match="a phrase in letters"):
+        speak_near_misses("/həˈloʊ/", tmp_path, count=2, num_takes=1, seed=1)
+    with pytest.raises(ValidationError, match="leave out languages"):
+        Speech(phrases=("hallo",), out="x", near_misses=2, languages=("de",))
+    with pytest.raises(ValidationError):
+        Speech(phrases=("a\0b",), out="x")
