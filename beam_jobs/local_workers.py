@@ -11,6 +11,7 @@ folder with spaces works, and replaces the shell, so that a signal to it reaches
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
@@ -36,7 +37,7 @@ class WatchedSubprocesses(SubprocessSDKEnvironment):
 
 def watched_subprocesses() -> WatchedSubprocesses:
     """Return the environment with our own quiet worker (worker.py) in it."""
-    command = f"exec {shlex.quote(sys.executable)} -m beam_jobs.worker"
+    command = f"exec {shlex.quote(sys.executable)} -m beam_jobs.worker {os.getpid()}"
     return WatchedSubprocesses.from_command_string(command)
 
 

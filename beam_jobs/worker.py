@@ -3,12 +3,15 @@
 Beam hands its local workers no log level, so they print a page each. Errors still reach the main
 process through Beam's control channel. A worker whose job was killed ends with it; Beam's own would
 go on with the shard that it has, beside the workers of the next job.
+
+    python -m beam_jobs.worker PID_OF_THE_JOB
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -24,7 +27,8 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process is told too, and we end with it
+    threading.Thread(target=_end_with, args=(int(sys.argv.pop()),), daemon=True).start()
     from apache_beam.runners.worker import sdk_worker_main
 
     sdk_worker_main.main(sys.argv)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 from types import TracebackType
@@ -184,6 +185,7 @@ def _serve(requests: IO[bytes], replies: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pipe ends, and we with it
     # The library's own messages go to stderr: stdout carries the replies alone.
     _replies = os.dup(1)
     os.dup2(2, 1)

@@ -19,6 +19,7 @@ from schemas.canonical import digest
 from schemas.clips import ROLES, Role
 from schemas.errors import MaterialError
 from schemas.recipe import KeywordMaterial, NegativeMaterial, Recipe
+from schemas.recipe_speech import SPOKEN_PATTERN
 
 _LICENCE_NAMES = ("LICENCE", "LICENSE", "LICENCE.txt", "LICENSE.txt")
 
@@ -72,14 +73,21 @@ def list_material(recipe: Recipe, base_dir: Path) -> list[SourceFile]:
             if isinstance(entry, KeywordMaterial | NegativeMaterial) and entry.label:
                 label = entry.label
             licence = entry.licence or _licence_of(root)
+            spoken = SPOKEN_PATTERN if _is_spoken(recipe, base_dir, root) else None
             for path, relative in _walk(root):
-                group, reject = _group(relative, entry.speaker_pattern)
+                group, reject = _group(relative, entry.speaker_pattern or spoken)
                 clip_id = f"{prefix}/{_printable(relative)}"
                 shared = getattr(entry, "shared", False)
                 files.append(
                     SourceFile(path, clip_id, role, kind, label, licence, group, reject, shared)
                 )
     return sorted(_unique(files), key=lambda file: file.clip_id)
+
+
+def _is_spoken(recipe: Recipe, base_dir: Path, root: Path) -> bool:
+    """Whether a folder is one that the recipe's `speech` fills: its file names tell the voices."""
+    outs = [(base_dir / entry.out).resolve() for entry in recipe.speech]
+    return any(root.resolve().is_relative_to(out) for out in outs)
 
 
 def material_fingerprint(recipe: Recipe, base_dir: Path) -> str:

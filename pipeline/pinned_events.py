@@ -78,8 +78,8 @@ class PinnedEvents:
                     f"{row.label!r} don't fit at {row.onset_s:g} s: the longest has "
                     f"{max(lengths) / spec.sample_rate_hz:.3f} s at its slowest, there is room for "
                     f"{max(0, end - onset) / spec.sample_rate_hz:.3f} s",
-                    fix="pin it earlier or further from the next one, use shorter clips, or "
-                    "scene.on_infeasible: condition, which leaves long clips out",
+                    fix="pin it earlier or further from the next one, or use shorter clips"
+                    + "; scene.on_infeasible: condition leaves long clips out" * bool(fitting),
                 )
             asked += of
             self._pins.append(

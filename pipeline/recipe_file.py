@@ -41,11 +41,23 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     values = _parse(text, str(path))
     for override in overrides:
         _apply(values, override)
+    _refuse_contradictions(values.get("scene"), str(path))
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(_explain(item) for item in error.errors())
         raise RecipeError(f"{path} is not a valid recipe: {problems}") from error
+
+
+def _refuse_contradictions(scene: Any, where: str) -> None:
+    """Refuse two keys of which only one can count; what is left out has a default and may stay."""
+    for new, old in (("level_lufs", "level_dbfs"), ("event_level", "snr_db")):
+        if isinstance(scene, dict) and scene.get(new) is not None and old in scene:
+            raise RecipeError(
+                f"{where}: scene.{new} and scene.{old} are both given",
+                expected=f"one of them: {new} stands instead of {old}",
+                fix=f"delete scene.{old}",
+            )
 
 
 class _StrictLoader(yaml.SafeLoader):

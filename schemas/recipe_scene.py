@@ -106,6 +106,12 @@ class EventLevel(Section):
 
     _order = field_validator("range")(ordered)
 
+    @model_validator(mode="after")
+    def _below_full_scale(self) -> EventLevel:
+        if self.unit != "gain_db" and self.range[1] > 0:
+            raise ValueError(f"a level above full scale (0) can't be stored, got {self.range[1]:g}")
+        return self
+
 
 class PinnedEvent(Section):
     """An event at a time of the recipe's choosing, beside those that are drawn."""

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from schemas.recipe_section import Section
 
+SPOKEN_PATTERN = r"__([^/]+?)__r\d+__p\d+"
+"""The voice in the name of a spoken take: its speaker."""
+
 PLACEHOLDERS = ("text", "voice", "rate_wpm", "pitch", "wav")
 Word = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]
 Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f]+$")]

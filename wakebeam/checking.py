@@ -55,7 +55,9 @@ def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
         "hours_of_material": sum(c.num_samples for c in bank.clips) / bank.sample_rate_hz / 3600,
         "rejects": [reject.to_json() for reject in bank.rejects],
         "duplicates": _duplicates(bank),
-        "without_speaker": sum(c.group.startswith("file ") for c in bank.clips),
+        "without_speaker": sum(
+            c.group.startswith("file ") for c in bank.clips if c.role in ("keyword", "negative")
+        ),
         "shared": sum(clip.shared for clip in bank.clips),
         "splits": splits,
         "shards": len(plan_shards(recipe)),

@@ -99,7 +99,7 @@ def verify(
     if found.problems:
         raise WakebeamError(
             f"{dataset} is damaged in {len(found.problems)} places",
-            fix="run `wakebeam synth` again: it makes missing and damaged shards anew",
+            fix="delete the shards named above, and run `wakebeam synth` again to make them anew",
         )
 
 

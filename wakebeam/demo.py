@@ -18,6 +18,7 @@ from pipeline.noise import generate_backgrounds
 from pipeline.recipe_template import recipe_template
 from pipeline.speech import speak_takes
 from schemas.errors import RequestError, WakebeamError
+from schemas.recipe_speech import SPOKEN_PATTERN
 from wakebeam.console import clock, progress, say
 from wakebeam.new_recipe import write_text_once
 from wakebeam.stages import run_all
@@ -45,7 +46,6 @@ _SETTINGS = (
     # and one unlucky near miss would decide the threshold.
     "evaluation.max_false_accepts_per_hour=2.0",
 )
-_PATTERN = r"__([^/]+?)__r\d+__p\d+\."
 _PICTURE = "stream.png"
 
 
@@ -84,10 +84,10 @@ def run_demo(folder: Path, *, seed: int, overrides: tuple[str, ...] = ()) -> str
     )
     text = recipe_template(
         name="hello_beacon",
-        keyword=[(f"{spoken}/keyword", "hello_beacon", _PATTERN)],
+        keyword=[(f"{spoken}/keyword", "hello_beacon", SPOKEN_PATTERN)],
         negative=[
-            (f"{spoken}/near_miss", "near_miss", _PATTERN),
-            (f"{spoken}/speech", "speech", _PATTERN),
+            (f"{spoken}/near_miss", "near_miss", SPOKEN_PATTERN),
+            (f"{spoken}/speech", "speech", SPOKEN_PATTERN),
         ],
         background=[(f"{spoken}/background", None)],
     )

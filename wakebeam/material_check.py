@@ -72,7 +72,13 @@ def material_text(found: dict[str, Any]) -> str:
     if doubles:
         lines.append(f"{len(doubles)} pairs of clips sound the same, {len(across)} across splits")
         for pair in [*across, *(p for p in doubles if p not in across)][:_MOST_LINES]:
-            lines.append(f"    {pair['likeness']:.3f}  {pair['one']} and {pair['other']}")
+            mark = "across  " if pair["across_splits"] else ""
+            lines.append(f"    {pair['likeness']:.3f}  {mark}{pair['one']} and {pair['other']}")
+    if across:
+        lines.append(
+            "  what was trained on is judged on: remove one of each pair, or give both the same "
+            "speaker (speaker_pattern)"
+        )
     return "\n".join(lines)
 
 

@@ -115,7 +115,7 @@ def speak(
         made, kept = speak_recipe(workspace.recipe, workspace.folder)
         show(f"{recipe}: {made} takes spoken, {kept} were there")
         return
-    if not phrases or out is None:
+    if not phrases or not all(phrases) or out is None:
         raise RequestError("no phrase, or no --out", expected="phrases and a folder, or --recipe")
     entry = Speech(
         phrases=tuple(phrases),
@@ -148,7 +148,8 @@ def rooms(
         made = generate_rooms(out, count=count, seed=seed, sample_rate_hz=rate_hz, progress=update)
     show(
         f"{out}: {made} rooms made, {count - made} were there\n"
-        f"next: in the recipe, material.room: [{{path: {out}}}] and scene.effects.room: [0.5, 1.0]"
+        f"next: in the recipe, material.room: [{{path: {out.resolve()}}}] and "
+        "scene.effects.room: [0.5, 1.0]"
     )
 
 
@@ -164,7 +165,7 @@ def effects(as_json: AsJson = False) -> None:
         return
     for name, effect in EFFECTS.items():
         bounds = f"{effect.low:g} … {effect.high:g} {effect.unit}"
-        show(f"{name:20}{bounds:24}{effect.help}")
+        show(f"{name:20}{bounds:32}{effect.help}")
 
 
 @APP.command(epilog="Example: wakebeam noises --out noise --count 12")

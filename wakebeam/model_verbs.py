@@ -118,7 +118,9 @@ def detect(
 @APP.command(epilog="Example: wakebeam mine --model w/export radio/*.mp3 --out hard")
 def mine(
     model: Annotated[Path, typer.Option(help="folder of an export")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="without the keyword")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="or folders, without the keyword")
+    ],
     out: Annotated[Path, typer.Option(help="folder for the clips")],
     threshold: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="lower finds more")
@@ -132,12 +134,18 @@ def mine(
     from wakebeam.console import progress
     from wakebeam.mining import SPEAKER_PATTERN
     from wakebeam.mining import mine as mine_file
+    from wakebeam.new_recipe import audio_names
 
     detector = StreamingDetector(model, threshold=threshold)
+    paths = [
+        found
+        for path in files
+        for found in ([path / n for n in audio_names(path)] if path.is_dir() else [path])
+    ]
     made = kept = failed = 0
     with progress("mine", "files") as update:
-        for done, path in enumerate(files):
-            update(done, len(files))
+        for done, path in enumerate(paths):
+            update(done, len(paths))
             try:
                 counts = mine_file(detector, path, out)
             except AudioError as error:
@@ -145,10 +153,13 @@ def mine(
                 failed += 1
                 continue
             made, kept = made + counts[0], kept + counts[1]
-        update(len(files), len(files))
-    show(f"{out}: {made} false accepts cut out, {kept} were there")
+        update(len(paths), len(paths))
+    show(
+        f"{out}: {made} false accepts cut out at threshold {detector.threshold:.3f}, {kept} were "
+        "there"
+    )
     if made:
-        entry = f"{{path: {out}, kind: hard, speaker_pattern: '{SPEAKER_PATTERN}'}}"
+        entry = f"{{path: {out.resolve()}, kind: hard, speaker_pattern: '{SPEAKER_PATTERN}'}}"
         show(f"next: add `- {entry}` to material.negative, and run the recipe again")
     if failed:
         raise typer.Exit(1)

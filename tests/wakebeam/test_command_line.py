@@ -151,7 +151,7 @@ def test_mining_cuts_false_accepts_once_each(trained) -> None:
     found = trained("detect", *words[1:5], "no kw.wav").stdout.splitlines()
     assert found, "nothing was detected in three takes"
     done = trained(*words)
-    assert f"{len(found)} false accepts cut out, 0 were there" in done.stdout
+    assert f"{len(found)} false accepts cut out at threshold 0.300, 0 were there" in done.stdout
     assert "kind: hard, speaker_pattern: '__([0-9a-f]{12})__'" in done.stdout
     lines = [json.loads(row) for row in (trained.folder / "hard/mined.jsonl").open()]
     assert [line["time_s"] for line in lines] == [json.loads(row)["time_s"] for row in found]
@@ -161,7 +161,8 @@ def test_mining_cuts_false_accepts_once_each(trained) -> None:
         part = x[max(0, stop - len(clip)) : stop]
         np.testing.assert_allclose(clip[: len(part)], part, atol=1e-4)
         assert len(clip) > 0.5 * rate
-    assert f"0 false accepts cut out, {len(found)} were there" in trained(*words).stdout
+    again = trained(*words).stdout
+    assert f"0 false accepts cut out at threshold 0.300, {len(found)} were there" in again
     assert "gone.wav" in trained(*words, "gone.wav", code=1).stderr
 
 
@@ -180,6 +181,11 @@ def test_a_recipe_that_speaks_its_own_material(tmp_path) -> None:
     assert "0 takes spoken, 10 were there" in place("speak", "--recipe", "w").stdout
     assert len(list((tmp_path / "w/near").iterdir())) == 3
     checked = json.loads(place("check", "w", "--json").stdout)
+    spoken = list((tmp_path / "w/spoken/hello_beacon").iterdir())
+    assert len({path.name.split("__")[1] for path in spoken}) == 4
+    assert checked["without_speaker"] == 30, (
+        "the voices are the speakers; the other folder has none"
+    )
     assert sum("hello_beacon__" in row["take"] for row in checked["takes"]) == 4
     place("speak", "go", "--recipe", "w", code=2)
     place("speak", "go", code=2)
