@@ -18,6 +18,6 @@ _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 def compiled(loop: _Loop) -> _Loop:
     """Compile on first use; the interpreter's lock is released while the loop runs."""
     try:
-        return cast(_Loop, numba.njit(loop, cache=True, nogil=True))
+        return cast(_Loop, numba.njit(loop, cache=True, nogil=True, error_model="numpy"))
     except RuntimeError:  # no folder for a cache can be written: compiled anew in each process
-        return cast(_Loop, numba.njit(loop, nogil=True))
+        return cast(_Loop, numba.njit(loop, nogil=True, error_model="numpy"))

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from pipeline.compiled import compiled
+
 FloatArray = npt.NDArray[np.float32]
-Spectrum = npt.NDArray[np.complex64]
 _BLOCK_TO_RESPONSE = 8
 _SHORTEST_BLOCK = 2048
 
@@ -25,7 +26,9 @@ def convolve(x: FloatArray, response: FloatArray) -> FloatArray:
     num_blocks = -(-n // step)
     rows = np.zeros((num_blocks, step), dtype=np.float32)
     rows.reshape(-1)[:n] = x
-    pieces = fft.irfft(_product(fft.rfft(rows, size, axis=1), fft.rfft(response, size)), size)
+    spectra = fft.rfft(rows, size, axis=1)
+    _multiply(spectra.view(np.float32), fft.rfft(response, size).view(np.float32))
+    pieces = fft.irfft(spectra, size, axis=1)
     out = np.zeros((num_blocks + -(-(m - 1) // step), step), dtype=np.float32)
     out[:num_blocks] = pieces[:, :step]
     if m > 1:
@@ -37,12 +40,14 @@ def convolve(x: FloatArray, response: FloatArray) -> FloatArray:
     return out.reshape(-1)[: n + m - 1].copy()
 
 
-def _product(a: Spectrum, b: Spectrum) -> Spectrum:
-    """Multiply (rows, bins) by (bins,) in single rounded operations, the same on every CPU.
+@compiled
+def _multiply(a: FloatArray, b: FloatArray) -> None:
+    """Multiply each row of `a` by `b` in place; complex numbers as pairs of float32.
 
-    numpy's own product of complex numbers is fused on some CPUs and not on others.
+    Every step is one rounded operation. numpy's own product is fused on some CPUs, not on others.
     """
-    out = np.empty_like(a)
-    out.real = a.real * b.real - a.imag * b.imag
-    out.imag = a.real * b.imag + a.imag * b.real
-    return out
+    for row in range(a.shape[0]):
+        for k in range(0, a.shape[1], 2):
+            real = a[row, k] * b[k] - a[row, k + 1] * b[k + 1]
+            a[row, k + 1] = a[row, k] * b[k + 1] + a[row, k + 1] * b[k]
+            a[row, k] = real

@@ -46,23 +46,26 @@ def resample(x: FloatArray, up: int, down: int, length: int) -> FloatArray:
 def _products(
     padded: FloatArray, table: FloatArray, up: int, down: int, first: int, out: FloatArray
 ) -> None:
+    # Unsigned throughout: indices that might be negative would keep the loop from being vectorised.
     sums = np.zeros(8, dtype=np.float32)
-    whole, part = divmod(down, up)
-    start, phase = divmod(first * down, up)
+    num_taps, num_phases, lanes = np.uint64(table.shape[1]), np.uint64(up), np.uint64(8)
+    whole, part = np.uint64(down // up), np.uint64(down % up)
+    start, phase = np.uint64(first * down // up), np.uint64(first * down % up)
     for m in range(len(out)):
-        for k in range(8):
-            sums[k] = 0.0
-        for j in range(0, table.shape[1], 8):
-            for k in range(8):
-                sums[k] += table[phase, j + k] * padded[start + j + k]
+        sums[:] = 0.0
+        tap = np.uint64(0)
+        while tap < num_taps:
+            for lane in range(np.uint64(0), lanes):
+                sums[lane] += table[phase, tap + lane] * padded[start + tap + lane]
+            tap += lanes
         out[m] = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + (
             (sums[4] + sums[5]) + (sums[6] + sums[7])
         )
         start += whole
         phase += part
-        if phase >= up:
-            phase -= up
-            start += 1
+        if phase >= num_phases:
+            phase -= num_phases
+            start += np.uint64(1)
 
 
 @functools.lru_cache(maxsize=512)
