@@ -7,8 +7,10 @@ something else; nothing is ever mixed and nothing foreign is ever overwritten.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from beam_jobs import files
@@ -20,6 +22,7 @@ from schemas.recipe import SPLITS, Recipe
 JOB_NAME = "job.json"
 FAILURES_NAME = "failures.json"
 REJECTS_NAME = "rejects.jsonl"
+LOCK_NAME = "job.lock"
 _CLOSING_NAMES = (MANIFEST_NAME, FAILURES_NAME, REJECTS_NAME)
 State = Literal["empty", "unfinished", "complete"]
 
@@ -63,6 +66,30 @@ def examine(out: str, recipe: Recipe, recipe_digest: str, shards: Sequence[Shard
     there = existing_shards(out, shards)
     whole = all(there.get(entry.name) == entry.num_bytes for entry in manifest.shards)
     return "complete" if whole else "unfinished"
+
+
+@contextlib.contextmanager
+def alone(out: str) -> Iterator[None]:
+    """Keep other jobs out of a local folder; a killed job keeps nobody out.
+
+    Raises:
+        RequestError: another job is at work there.
+    """
+    if "://" in out:
+        yield
+        return
+    files.make_folder(out)
+    with open(files.join(out, LOCK_NAME), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RequestError(
+                f"another job is at work on {out}",
+                fix="wait for it, or stop it; the same command goes on where it was",
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
 
 
 def begin(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> None:
@@ -113,7 +140,7 @@ def _difference(out: str, recipe: Recipe) -> str:
 
 def _strangers(out: str) -> list[str]:
     """Names of all that lies in a folder that no job has begun; empty folders are no harm."""
-    found = [_name(path) for path in files.sizes(out)]
+    found = [name for path in files.sizes(out) if (name := _name(path)) != LOCK_NAME]
     for folder in {*SPLITS, *files.subfolders(out)}:
         inside = files.join(out, folder)
         names = [*files.sizes(inside), *(files.subfolders(inside) if files.exists(inside) else [])]

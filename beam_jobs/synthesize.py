@@ -24,6 +24,8 @@ from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineRunner
 
 from beam_jobs import files, output_state
 from beam_jobs.manifest_writer import build_manifest, close
@@ -167,14 +169,32 @@ def synthesize(
             source = SceneSource(recipe, bank, shard.split)  # refuses what can't be made
             with contextlib.suppress(Exception):  # the job says of each scene why it can't be made
                 _ = source[0]  # compiles the loops once, before workers would at the same time
-    if overwrite and files.exists(files.join(out, output_state.JOB_NAME)):
-        try:
-            output_state.examine(out, recipe, recipe_digest, shards)
-        except WakebeamError:
-            output_state.clear(out)
-    if output_state.examine(out, recipe, recipe_digest, shards) == "complete":
+    replaces = overwrite and files.exists(files.join(out, output_state.JOB_NAME))
+    # Refuses before anything is written, and leaves what is complete alone.
+    if not replaces and output_state.examine(out, recipe, recipe_digest, shards) == "complete":
         return SynthesisResult(read_manifest(out), True, len(shards), 0)
-    output_state.begin(out, recipe_digest, shards)
+    with output_state.alone(out):
+        if overwrite:
+            try:
+                output_state.examine(out, recipe, recipe_digest, shards)
+            except WakebeamError:
+                output_state.clear(out)
+        if output_state.examine(out, recipe, recipe_digest, shards) == "complete":
+            return SynthesisResult(read_manifest(out), True, len(shards), 0)
+        output_state.begin(out, recipe_digest, shards)
+        return _run(recipe, bank_directory, out, shards, runner, options, progress)
+
+
+def _run(
+    recipe: Recipe,
+    bank_directory: Path,
+    out: str,
+    shards: tuple[ShardSpec, ...],
+    runner: PipelineRunner,
+    options: PipelineOptions,
+    progress: Progress | None,
+) -> SynthesisResult:
+    """Run the job in a folder that is prepared for it."""
     recipe_json = recipe.model_dump_json(by_alias=True)
     pipeline = beam.Pipeline(runner=runner, options=options)
     shared = {"recipe_json": recipe_json, "bank_directory": str(bank_directory), "out": out}

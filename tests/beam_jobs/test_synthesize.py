@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -351,3 +352,70 @@ def test_verify_decodes_and_renders_again_when_asked(bank, tmp_path, monkeypatch
         material(other, keywords=3)
         where = {"base_dir": other, "bank_root": other / "bank"}
         verify(out, render=1, bank=build_bank(_recipe(), **where).directory)
+
+
+def test_two_jobs_never_work_on_one_folder(bank, tmp_path) -> None:
+    from beam_jobs import output_state
+
+    out = tmp_path / "data"
+    with output_state.alone(str(out)):
+        with pytest.raises(RequestError, match="another job is at work"):
+            synthesize(_recipe(), bank.directory, str(out), num_workers=1)
+        with pytest.raises(RequestError, match="another job is at work"):
+            synthesize(_recipe(seed=8), bank.directory, str(out), num_workers=1, overwrite=True)
+    assert not list(out.rglob("*.tfrecord"))
+    assert synthesize(_recipe(), bank.directory, str(out), num_workers=1).num_made >= 6
+    with output_state.alone(str(out)):
+        assert synthesize(_recipe(), bank.directory, str(out)).already_complete
+
+
+def test_clocks_that_jump_change_nothing(bank, tmp_path, monkeypatch) -> None:
+    calm = synthesize(_recipe(), bank.directory, str(tmp_path / "calm"), num_workers=1)
+    jumps = iter(np.tile([2e9, 1.0, -5.0, 1.7e9], 10_000).tolist())
+    monkeypatch.setattr("beam_jobs.synthesize.time.time", lambda: next(jumps))
+    jumped = synthesize(_recipe(), bank.directory, str(tmp_path / "jumped"), num_workers=1)
+    assert jumped.manifest.identity() == calm.manifest.identity()
+    assert _bytes(tmp_path / "jumped") == _bytes(tmp_path / "calm")
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of its own with 3 MiB; only root can mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "wakebeam", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except OSError:
+        pytest.skip("there is no mount command")
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted: {done.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_full_disk_fails_by_name_and_room_on_it_lets_the_job_go_on(bank, small_disk) -> None:
+    """34 examples of 192 kB don't fit; what is whole stays, nothing half-written is left."""
+    out = small_disk / "data"
+    with pytest.raises(DatasetError, match="[Nn]o space left"):
+        synthesize(_recipe(), bank.directory, str(out), num_workers=2)
+    assert not (out / "manifest.json").exists()
+    assert not list(out.rglob("*.tmp-*"))
+    kept = _bytes(out)
+    assert kept
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    result = synthesize(_recipe(), bank.directory, str(out), num_workers=2)
+    assert result.num_reused == len(kept)
+    assert {name: _bytes(out)[name] for name in kept} == kept
+    assert verify(str(out), deep=True).problems == ()
+
+
+def test_a_read_only_disk_is_named_and_a_complete_data_set_on_it_is_fine(bank, small_disk) -> None:
+    out = small_disk / "data"
+    few = _recipe(train=2, dataset={"num_examples": {"train": 2, "validation": 1, "test": 1}})
+    synthesize(few, bank.directory, str(out), num_workers=1)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert synthesize(few, bank.directory, str(out), num_workers=1).already_complete
+    assert verify(str(out)).problems == ()
+    with pytest.raises(OSError, match="[Rr]ead-only"):
+        synthesize(few, bank.directory, str(small_disk / "other"), num_workers=1)

@@ -57,7 +57,9 @@ def test_check_verify_and_synth_agree(trained) -> None:
     assert "takes: 30, of which 0" in strict.stdout
     assert "pairs of clips sound the same" in strict.stdout
     verified = json.loads(trained("verify", "w/data", "--json").stdout)
-    assert verified == {"problems": [], "records": 96 + 24 + 24}
+    assert verified == {"problems": [], "records": 96 + 24 + 24, "decoded": 0, "rendered": 0}
+    deep = json.loads(trained("verify", "w/data", "--deep", "--render", "5", "--json").stdout)
+    assert deep == {"problems": [], "records": 144, "decoded": 144, "rendered": 5}
     done = json.loads(trained("synth", "w", *trained.settings(), "--json").stdout)
     assert done["shards_made"] == 0
 
