@@ -8,12 +8,13 @@ something else; nothing is ever mixed and nothing foreign is ever overwritten.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 from beam_jobs import files
+from pipeline.lock_file import held_alone
 from schemas.canonical import digest
 from schemas.dataset import MANIFEST_NAME, Manifest, ShardSpec
 from schemas.errors import RequestError
@@ -79,16 +80,11 @@ def alone(out: str) -> Iterator[None]:
         yield
         return
     files.make_folder(out)
-    with open(files.join(out, LOCK_NAME), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RequestError(
-                f"another job is at work on {out}",
-                fix="wait for it, or stop it; the same command goes on where it was",
-            ) from error
-        except OSError:
-            pass  # a file system without locks
+    refusal = RequestError(
+        f"another job is at work on {out}",
+        fix="wait for it, or stop it; the same command goes on where it was",
+    )
+    with held_alone(Path(files.join(out, LOCK_NAME)), refusal):
         yield
 
 

@@ -1,7 +1,7 @@
 """Which Beam runner does the work, and with which options.
 
-Our default is Beam's own local engine by its own name, with two processes: `DirectRunner` would
-first look for Prism and try to download it. Beam starts its local workers through a shell with
+Our default is Beam's own local engine by its own name, with two processes (local_workers.py):
+`DirectRunner` would first look for Prism and try to download it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import time
 from beam_jobs import files
 from pipeline.example_codec import decode_example
 from pipeline.scene_source import SceneSource
-from pipeline.shard_counts import CountedEvent, ShardCounts
+from pipeline.shard_counts import ShardCounts
 from pipeline.tfrecord import RecordReader, RecordWriter
 from schemas.dataset import SceneReject, ShardReport, ShardSpec
 from schemas.errors import DatasetError, WakebeamError
@@ -40,15 +40,7 @@ def write_shard(spec: ShardSpec, *, out: str, source: SceneSource) -> ShardRepor
                 rejects.append(SceneReject(example_id(spec.split, index), _reason(error)))
                 continue
             writer.write(example.record)
-            plan, scene = example.plan, example.scene
-            counts.add(
-                scene.audio,
-                plan.sample_rate_hz,
-                [
-                    CountedEvent(event.kind, event.label, event.onset_samples, event.num_samples, s)
-                    for event, s in zip(plan.events, scene.snrs_db, strict=True)
-                ],
-            )
+            counts.add(example.scene.audio, example.plan.sample_rate_hz, example.events)
     return ShardReport(
         name=spec.name,
         split=spec.split,
@@ -82,20 +74,7 @@ def read_shard(spec: ShardSpec, *, out: str, recipe_digest: str) -> ShardReport:
                     expected=f"{wanted} of recipe {recipe_digest[:16]}",
                     fix="delete the shard and run the same command again",
                 )
-            counts.add(
-                example.audio,
-                example.sample_rate_hz,
-                [
-                    CountedEvent(
-                        event.kind,
-                        event.label,
-                        event.onset_samples,
-                        event.offset_samples - event.onset_samples,
-                        event.snr_db,
-                    )
-                    for event in example.events
-                ],
-            )
+            counts.add(example.audio, example.sample_rate_hz, example.events)
     if reader.num_records != spec.stop - spec.start:
         raise DatasetError(
             f"{spec.name} holds {reader.num_records} examples",

@@ -164,24 +164,26 @@ def synthesize(
     shards = plan_shards(recipe)
     runner = make_runner(options)
     recipe_digest = recipe.content_digest(bank.digest)
-    for shard in shards:
-        if shard.start == 0:
-            source = SceneSource(recipe, bank, shard.split)  # refuses what can't be made
-            with contextlib.suppress(Exception):  # the job says of each scene why it can't be made
-                _ = source[0]  # compiles the loops once, before workers would at the same time
+    splits = sorted({shard.split for shard in shards})
+    sources = [SceneSource(recipe, bank, split) for split in splits]  # refuse what can't be made
     replaces = overwrite and files.exists(files.join(out, output_state.JOB_NAME))
     # Refuses before anything is written, and leaves what is complete alone.
     if not replaces and output_state.examine(out, recipe, recipe_digest, shards) == "complete":
         return SynthesisResult(read_manifest(out), True, len(shards), 0)
     with output_state.alone(out):
-        if overwrite:
-            try:
-                output_state.examine(out, recipe, recipe_digest, shards)
-            except WakebeamError:
-                output_state.clear(out)
-        if output_state.examine(out, recipe, recipe_digest, shards) == "complete":
+        try:
+            state = output_state.examine(out, recipe, recipe_digest, shards)
+        except WakebeamError:
+            if not overwrite:
+                raise
+            output_state.clear(out)
+            state = output_state.examine(out, recipe, recipe_digest, shards)
+        if state == "complete":
             return SynthesisResult(read_manifest(out), True, len(shards), 0)
         output_state.begin(out, recipe_digest, shards)
+        for source in sources:
+            with contextlib.suppress(Exception):  # the job says of each scene why it can't be made
+                _ = source[0]  # compiles the loops once, before workers would at the same time
         return _run(recipe, bank_directory, out, shards, runner, options, progress)
 
 

@@ -173,7 +173,9 @@ def _render(
         first += entry.num_examples
         if not inside:
             continue
-        source = sources.setdefault(entry.split, SceneSource(recipe, clips, entry.split))
+        if entry.split not in sources:
+            sources[entry.split] = SceneSource(recipe, clips, entry.split)
+        source = sources[entry.split]
         with files.open_bytes(files.join(out, entry.name)) as file:
             for position, record in enumerate(RecordReader(file, entry.name)):
                 if position not in inside:

@@ -142,13 +142,13 @@ class CountLaw:
 
         A clip can if it fits into some scene that may be drawn, beside the shortest others.
         """
+        if self._table is None:
+            return np.asarray(self._pools[role].weights > 0)
         shortest = [
             min(costs[pool.weights > 0].tolist(), default=0)
             for pool, costs in zip(self._pools, self._costs, strict=True)
         ]
         able = np.zeros(len(self._costs[role]), dtype=bool)
-        if self._table is None:
-            return np.asarray(self._pools[role].weights > 0)
         for (i, j), prior in self._prior.items():
             if prior == 0.0 or not (i, j)[role]:
                 continue

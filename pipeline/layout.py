@@ -37,7 +37,7 @@ class Layout:
     """
 
     def __init__(self, spec: SceneSpec, polyphony: int, worst_pinned: Sequence[Span]) -> None:
-        self._spec, self._worst_pinned = spec, list(worst_pinned)
+        self._spec = spec
         self._among = bool(worst_pinned) and polyphony == 1
         self._first_lane = 1 if worst_pinned and polyphony > 1 else 0
         self._num_lanes = polyphony - self._first_lane
@@ -48,8 +48,8 @@ class Layout:
         }
         gap = spec.min_gap_samples
         if self._among:
-            windows = free_windows(self._worst_pinned, **self._limits)
-            self.rooms = [stop - start + gap for start, stop in windows]
+            self._worst_windows = free_windows(worst_pinned, **self._limits)
+            self.rooms = [stop - start + gap for start, stop in self._worst_windows]
         else:
             whole = spec.num_samples - 2 * spec.margin_samples + gap
             self.rooms = [whole] * self._num_lanes
@@ -66,7 +66,7 @@ class Layout:
         """
         spec = self._spec
         if self._among:
-            windows = free_windows(self._worst_pinned, **self._limits)
+            windows = self._worst_windows
             count = num_layouts(worst_case, windows, min_gap_samples=spec.min_gap_samples)
             require_layouts(count, worst_case, windows)
         elif self._num_lanes == 1:

@@ -6,14 +6,14 @@ Coloured noise, mains hum, a fan, rain, an engine, and slow tones. Each file is 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 from scipy import signal
+
+from pipeline.wav_file import write_wav
 
 Audio = npt.NDArray[np.float64]
 
@@ -36,11 +36,7 @@ def generate_backgrounds(
             rng = np.random.Generator(np.random.PCG64(address))
             x = make(rng, round(duration_s * sample_rate_hz), sample_rate_hz)
             x *= 10 ** (rng.uniform(-35, -20) / 20) / max(1e-9, float(np.sqrt(np.mean(x**2))))
-            temporary = path.with_suffix(".writing")
-            soundfile.write(
-                temporary, np.clip(x, -0.99, 0.99), sample_rate_hz, subtype="PCM_16", format="WAV"
-            )
-            os.replace(temporary, path)
+            write_wav(path, np.clip(x, -0.99, 0.99), sample_rate_hz)
     return len(KINDS) * count_per_kind
 
 

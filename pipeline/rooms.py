@@ -13,14 +13,14 @@ Sources: Allen and Berkley, "Image method for efficiently simulating small-room 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
+
+from pipeline.wav_file import write_wav
 
 FloatArray = npt.NDArray[np.float64]
 _SPEED_OF_SOUND = 343.0
@@ -105,11 +105,7 @@ def generate_rooms(
         path = out / name
         if not path.exists():
             response = impulse_response(room, sample_rate_hz, rng)
-            temporary = path.with_suffix(".writing")
-            soundfile.write(
-                temporary, 0.9 * response, sample_rate_hz, subtype="PCM_16", format="WAV"
-            )
-            os.replace(temporary, path)
+            write_wav(path, 0.9 * response, sample_rate_hz)
             made += 1
         if progress is not None:
             progress(number + 1, count)

@@ -227,11 +227,9 @@ class ScenePlanner:
             for clip, drawn in zip(clips, self._law.can_be_drawn(role), strict=True)
             if counts[role].range[1] and not drawn
         )
-        also = {clip.clip_id for clip in self.never_placed}
         for role, clips in enumerate(of):
             if not counts[role].range[1]:
-                out = [clip for clip in self._pinned.left_out if clip in clips]
-                self.never_placed += tuple(clip for clip in out if clip.clip_id not in also)
+                self.never_placed += tuple(c for c in self._pinned.left_out if c in clips)
 
     def _prepare_ambient(self) -> None:
         wanted, n = self._scene.num_ambient, self.spec.num_samples

@@ -14,6 +14,7 @@ from pipeline.scene_planner import ScenePlanner
 from pipeline.scene_renderer import RenderedScene, render_scene
 from pipeline.splits import split_clips
 from schemas.errors import RequestError
+from schemas.example import LabelledEvent
 from schemas.recipe import Recipe
 from schemas.scene import ScenePlan
 
@@ -25,6 +26,15 @@ class SceneExample:
     plan: ScenePlan
     scene: RenderedScene
     record: bytes
+
+    @property
+    def events(self) -> tuple[LabelledEvent, ...]:
+        """The events as the record labels them."""
+        scene = self.scene
+        return tuple(
+            LabelledEvent(e.onset_samples, e.offset_samples, e.label, e.kind, e.source, gain, snr)
+            for e, gain, snr in zip(self.plan.events, scene.gains_db, scene.snrs_db, strict=True)
+        )
 
 
 class SceneSource(Sequence[SceneExample]):

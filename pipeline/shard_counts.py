@@ -20,12 +20,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.mixing import integer_energy
+from schemas.example import LabelledEvent
 from schemas.units import FULL_SCALE
 
 Pcm = npt.NDArray[np.int16]
@@ -44,35 +44,26 @@ NUM_POSITIONS = 20
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d)?")
 
 
-class CountedEvent(NamedTuple):
-    """What is counted of an event."""
-
-    kind: str
-    label: str
-    onset_samples: int
-    num_samples: int
-    snr_db: float
-
-
 class ShardCounts:
     """Counts of the examples that were added."""
 
     def __init__(self) -> None:
         self._counters: dict[str, Counter[str]] = {name: Counter() for name in NAMES}
 
-    def add(self, audio: Pcm, sample_rate_hz: int, events: Iterable[CountedEvent]) -> None:
+    def add(self, audio: Pcm, sample_rate_hz: int, events: Iterable[LabelledEvent]) -> None:
         """Count one example; `audio` is (num_samples,) int16."""
         number = 0
         for event in events:
             number += 1
+            num_samples = event.offset_samples - event.onset_samples
             self._counters["events_by_kind"][event.kind] += 1
             self._counters["events_by_label"][event.label] += 1
-            self._counters["samples_by_label"][event.label] += event.num_samples
+            self._counters["samples_by_label"][event.label] += num_samples
             # The record stores float32.
             snr_db = math.floor(float(np.float32(event.snr_db)))
             self._counters["snr_db"][str(snr_db)] += 1
             self._counters["position"][str(NUM_POSITIONS * event.onset_samples // len(audio))] += 1
-            tenths = 10 * event.num_samples // sample_rate_hz
+            tenths = 10 * num_samples // sample_rate_hz
             self._counters["duration_s"][f"{tenths // 10}.{tenths % 10}"] += 1
         self._counters["events_per_scene"][str(number)] += 1
         energy = integer_energy(audio)

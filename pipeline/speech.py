@@ -9,7 +9,6 @@ says them, so a take that exists needn't be spoken again. A voice is a speaker: 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -18,11 +17,11 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from pipeline.espeak import Espeak
 from pipeline.espeak_voices import EspeakVoices, Speak
 from pipeline.near_misses import near_misses
+from pipeline.wav_file import write_wav
 from schemas.errors import RequestError, WakebeamError
 
 Pcm = npt.NDArray[np.int16]
@@ -106,7 +105,7 @@ def speak_takes(
                 raise WakebeamError(
                     f"voice {voice!r} says nothing for {phrase!r}", fix="spell the phrase in words"
                 )
-            _write(path, samples, sample_rate_hz)
+            write_wav(path, samples, sample_rate_hz)
     if progress is not None:
         progress(len(takes), len(takes))
     return len(missing), kept
@@ -171,10 +170,3 @@ def _slug(phrase: str) -> str:
     if not slug:
         raise RequestError(f"the phrase {phrase!r} has no letter", expected="words to speak")
     return slug
-
-
-def _write(path: Path, samples: Pcm, sample_rate_hz: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".writing")
-    soundfile.write(temporary, samples, sample_rate_hz, subtype="PCM_16", format="WAV")
-    os.replace(temporary, path)

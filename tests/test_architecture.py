@@ -134,4 +134,5 @@ def test_rendering_does_not_load_scipys_statistics() -> None:
         "import sys, beam_jobs.synthesize, pipeline.scene_renderer; "
         "sys.exit('scipy.stats' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert done.returncode == 0

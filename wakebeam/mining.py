@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from models.streaming import StreamingDetector
 from pipeline.audio_file import stream_audio
+from pipeline.wav_file import write_wav
 from wakebeam.detecting import detect_file
 
 SPEAKER_PATTERN = r"__([0-9a-f]{12})__"
@@ -57,7 +56,7 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
     rate = detector.sample_rate_hz
     spans = [_span(detection, rate) for _, detection in wanted]
     for (clip, detection), samples in zip(wanted, _cut(path, rate, spans), strict=True):
-        _write(clip, samples, rate)
+        write_wav(clip, samples, rate)
         line = {"clip": clip.name, "recording": str(path)} | detection
         with (out / LIST_NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -88,9 +87,3 @@ def _cut(path: Path, rate: int, spans: list[tuple[int, int]]) -> list[FloatArray
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def _write(path: Path, samples: FloatArray, rate: int) -> None:
-    temporary = path.with_suffix(".writing")
-    soundfile.write(temporary, samples, rate, subtype="PCM_16", format="WAV")
-    os.replace(temporary, path)

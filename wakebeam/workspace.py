@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.lock_file import held_alone
 from pipeline.recipe_file import load_recipe
 from schemas.errors import RecipeError, WakebeamError
 from schemas.recipe import Recipe
@@ -46,16 +46,11 @@ class Workspace:
         Raises:
             WakebeamError: another run is at work here.
         """
-        with (self.folder / ".wakebeam.lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise WakebeamError(
-                    f"another run is at work on {self.recipe_path}",
-                    fix="wait for it, or stop it; the same command goes on where it was",
-                ) from error
-            except OSError:
-                pass  # a file system without locks
+        refusal = WakebeamError(
+            f"another run is at work on {self.recipe_path}",
+            fix="wait for it, or stop it; the same command goes on where it was",
+        )
+        with held_alone(self.folder / ".wakebeam.lock", refusal):
             yield
 
     @property

@@ -1,0 +1,28 @@
+"""One at a time: a lock that the system takes back from a process that dies."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from schemas.errors import WakebeamError
+
+
+@contextlib.contextmanager
+def held_alone(path: Path, refusal: WakebeamError) -> Iterator[None]:
+    """Hold a lock on `path`, which is made; where a file system has no locks, nothing is held.
+
+    Args:
+        path: the lock's file. It stays; only a living process holds it.
+        refusal: what to raise if another process has it.
+    """
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise refusal from error
+        except OSError:
+            pass
+        yield
