@@ -77,6 +77,14 @@ def delete(paths: list[str]) -> None:
                 FileSystems.delete([path])
 
 
+def remove_empty(folders: list[str]) -> None:
+    """Remove those folders that are there and empty, in this order."""
+    for folder in folders:
+        if _is_local(folder):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+
+
 def make_folder(path: str) -> None:
     """Create a folder and its parents where the file system has folders."""
     if _is_local(path):

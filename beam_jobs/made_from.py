@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from beam_jobs import files
+from beam_jobs.bank_store import is_bank, open_bank
 from pipeline.clip_bank import ClipBank
 from schemas.dataset import Manifest
 from schemas.errors import DatasetError
 from schemas.recipe import Recipe
 
 
-def recipe_and_bank(out: str, manifest: Manifest, bank: Path | None) -> tuple[Recipe, ClipBank]:
-    """Return the recipe and the clip bank of a data set.
+def recipe_and_bank(out: str, manifest: Manifest, bank: str | None) -> tuple[Recipe, ClipBank]:
+    """Return the recipe and the clip bank of a generation of a data set.
 
     Args:
-        out: the data set, for messages.
+        out: its folder, for messages.
         manifest: its manifest.
-        bank: the bank's folder, or the one that it lies in, if it was moved.
+        bank: the bank's folder or URI, or the one that it lies in, if it was moved.
 
     Raises:
         DatasetError: the bank isn't there, or is another one.
     """
     recipe = Recipe.model_validate(manifest.run["recipe"])
-    folder = bank or Path(str(manifest.run["bank_directory"]))
-    inside = folder / str(manifest.content["bank"])[:16]
-    folder = inside if inside.is_dir() else folder
-    if not folder.is_dir():
+    folder = bank or str(manifest.run["bank_directory"])
+    inside = files.join(folder, str(manifest.content["bank"])[:16])
+    folder = inside if is_bank(inside) else folder
+    if not is_bank(folder):
         raise DatasetError(
             f"the clip bank that {out} was made from is not at {folder}",
             fix="name its folder with --bank; or make it again with `wakebeam check RECIPE`",
         )
-    clips = ClipBank.open(folder)
+    clips = open_bank(folder)
     if recipe.content_digest(clips.digest) != manifest.recipe_digest:
         raise DatasetError(
-            f"{clips.directory} is not the clip bank that {out} was made from",
+            f"{folder} is not the clip bank that {out} was made from",
             fix="name the right one with --bank",
         )
     return recipe, clips

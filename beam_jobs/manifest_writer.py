@@ -11,10 +11,12 @@ from dataclasses import asdict
 from typing import Any
 
 from beam_jobs import files
+from beam_jobs.job import SynthesisJob
 from beam_jobs.output_state import FAILURES_NAME, REJECTS_NAME
+from pipeline.clip_bank import ClipBank
 from pipeline.shard_counts import summed
 from pipeline.splits import split_clips
-from schemas.clips import Clip, Reject
+from schemas.clips import Clip
 from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry, ShardReport
 from schemas.recipe import SPLITS, Recipe
 from schemas.scene import SceneSpec
@@ -23,20 +25,15 @@ _SOFTWARE = ("wakebeam", "numpy", "scipy", "soundfile", "soxr", "protobuf", "apa
 
 
 def build_manifest(
-    reports: Sequence[ShardReport],
-    *,
-    recipe: Recipe,
-    bank_digest: str,
-    clips: Sequence[Clip],
-    rejects: Sequence[Reject],
-    run: Mapping[str, Any],
+    reports: Sequence[ShardReport], *, job: SynthesisJob, bank: ClipBank, run: Mapping[str, Any]
 ) -> Manifest:
     """Summarise a finished job; everything but `run` depends on recipe and bank alone."""
+    recipe = job.recipe
     ordered = sorted(reports, key=lambda r: (SPLITS.index(r.split), r.shard_index))
     spec = SceneSpec.of(recipe)
     return Manifest(
-        recipe_digest=recipe.content_digest(bank_digest),
-        content=recipe.content(bank_digest),
+        recipe_digest=job.recipe_digest,
+        content=recipe.content(job.bank_digest),
         name=recipe.name,
         labels=recipe.labels,
         sample_rate_hz=spec.sample_rate_hz,
@@ -47,11 +44,15 @@ def build_manifest(
         ),
         counts={s: summed(r.counts for r in ordered if r.split == s) for s in SPLITS},
         num_rejected={s: sum(len(r.rejects) for r in ordered if r.split == s) for s in SPLITS},
-        material=_material(recipe, clips),
+        first_example={s: job.first_example.get(s, 0) for s in SPLITS},
+        follows=job.follows,
+        material=_material(recipe, bank.clips),
         software={name: importlib.metadata.version(name) for name in _SOFTWARE},
         run={
             "python": platform.python_version(),
-            "rejects": [reject.to_json() for reject in rejects],
+            "rejects": [reject.to_json() for reject in bank.rejects],
+            "recipe": json.loads(job.recipe_json),
+            "bank_directory": job.bank,
             **run,
         },
     )

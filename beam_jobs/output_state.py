@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from beam_jobs import files
+from beam_jobs.job import SynthesisJob
 from pipeline.lock_file import held_alone
-from schemas.canonical import digest
-from schemas.dataset import MANIFEST_NAME, Manifest, ShardSpec
+from schemas.dataset import MANIFEST_NAME, Manifest
 from schemas.errors import RequestError
-from schemas.recipe import SPLITS, Recipe
+from schemas.recipe import SPLITS
+from schemas.stored_dataset import generation_folder
 
 JOB_NAME = "job.json"
 FAILURES_NAME = "failures.json"
@@ -28,17 +29,13 @@ _CLOSING_NAMES = (MANIFEST_NAME, FAILURES_NAME, REJECTS_NAME)
 State = Literal["empty", "unfinished", "complete"]
 
 
-def job_identity(recipe_digest: str, shards: Sequence[ShardSpec]) -> dict[str, str]:
-    """Return what `job.json` holds: digests of the content and the layout of the data set."""
-    return {"recipe_digest": recipe_digest, "shards_digest": digest([s.name for s in shards])}
-
-
-def examine(out: str, recipe: Recipe, recipe_digest: str, shards: Sequence[ShardSpec]) -> State:
-    """Say what `out` holds.
+def examine(job: SynthesisJob) -> State:
+    """Say what the job's folder holds.
 
     Raises:
         RequestError: it holds another data set, or files that aren't ours.
     """
+    out = job.out
     job_path, manifest_path = files.join(out, JOB_NAME), files.join(out, MANIFEST_NAME)
     if not files.exists(out):
         return "empty"
@@ -55,16 +52,17 @@ def examine(out: str, recipe: Recipe, recipe_digest: str, shards: Sequence[Shard
         found = json.loads(files.read_text(job_path))
     except ValueError:
         found = {}
-    if found != job_identity(recipe_digest, shards):
+    if found != job.identity():
         raise RequestError(
-            f"{out} holds a data set made from something else: {_difference(out, recipe)}",
+            f"{out} holds a data set made from something else: {_difference(job)}",
             expected="a data set of this recipe and material, or an empty folder",
-            fix="pass --overwrite to replace it, or choose another folder with dataset.out",
+            fix="pass --overwrite to replace it, --append N to add scenes of new material to it, "
+            "or choose another folder with dataset.out",
         )
     if not files.exists(manifest_path):
         return "unfinished"
     manifest = Manifest.from_json(files.read_text(manifest_path), where=manifest_path)
-    there = existing_shards(out, shards)
+    there = _existing_shards(job)
     whole = all(there.get(entry.name) == entry.num_bytes for entry in manifest.shards)
     return "complete" if whole else "unfinished"
 
@@ -88,33 +86,29 @@ def alone(out: str) -> Iterator[None]:
         yield
 
 
-def begin(out: str, recipe_digest: str, shards: Sequence[ShardSpec]) -> None:
-    """Prepare `out`: folders, `job.json`, no manifest, no leftovers of killed workers."""
+def begin(job: SynthesisJob) -> None:
+    """Prepare the folder: `job.json`, no manifest, no leftovers of killed workers."""
+    out = job.out
     files.delete([files.join(out, name) for name in _CLOSING_NAMES])
     files.make_folder(out)
-    for split in sorted({shard.split for shard in shards}):
+    for split in sorted({shard.split for shard in job.shards}):
         files.make_folder(files.join(out, split))
     leftovers = [path for split in SPLITS for path in _in_split(out, split)]
     files.delete([path for path in leftovers if files.TEMPORARY_MARK in _name(path)])
-    identity = json.dumps(job_identity(recipe_digest, shards), indent=1, sort_keys=True)
+    identity = json.dumps(job.identity(), indent=1, sort_keys=True)
     files.write_text(files.join(out, JOB_NAME), identity + "\n")
 
 
 def clear(out: str) -> None:
-    """Remove a data set, manifest first. Only files that wakebeam names are touched."""
+    """Remove a data set, manifests first. Only files that wakebeam names are touched."""
+    for number in range(_num_generations(out) - 1, 0, -1):
+        folder = generation_folder(out, number)
+        clear(folder)
+        files.remove_empty([*(files.join(folder, split) for split in SPLITS), folder])
     files.delete([files.join(out, name) for name in _CLOSING_NAMES])
     shards = [path for split in SPLITS for path in _in_split(out, split)]
     files.delete([path for path in shards if ".tfrecord" in _name(path)])
     files.delete([files.join(out, JOB_NAME)])
-
-
-def existing_shards(out: str, shards: Sequence[ShardSpec]) -> dict[str, int]:
-    """Return {shard name: bytes} of the wanted shards that are there under their final names."""
-    there: dict[str, int] = {}
-    for split in sorted({shard.split for shard in shards}):
-        for path, size in _in_split(out, split).items():
-            there[f"{split}/{_name(path)}"] = size
-    return {shard.name: there[shard.name] for shard in shards if shard.name in there}
 
 
 def bytes_written(out: str) -> int:
@@ -122,15 +116,31 @@ def bytes_written(out: str) -> int:
     return sum(size for split in SPLITS for size in _in_split(out, split).values())
 
 
+def _existing_shards(job: SynthesisJob) -> dict[str, int]:
+    """{shard name: bytes} of the wanted shards that are there under their final names."""
+    there: dict[str, int] = {}
+    for split in sorted({shard.split for shard in job.shards}):
+        for path, size in _in_split(job.out, split).items():
+            there[f"{split}/{_name(path)}"] = size
+    return {shard.name: there[shard.name] for shard in job.shards if shard.name in there}
+
+
+def _num_generations(out: str) -> int:
+    number = 1
+    while files.exists(files.join(generation_folder(out, number), JOB_NAME)):
+        number += 1
+    return number
+
+
 def _in_split(out: str, split: str) -> dict[str, int]:
     return files.sizes(files.join(out, split), f"{split}-")
 
 
-def _difference(out: str, recipe: Recipe) -> str:
-    path = files.join(out, MANIFEST_NAME)
+def _difference(job: SynthesisJob) -> str:
+    path = files.join(job.out, MANIFEST_NAME)
     if not files.exists(path):
         return "another recipe, other material or another size"
-    changes = Manifest.from_json(files.read_text(path), where=path).changes(recipe)
+    changes = Manifest.from_json(files.read_text(path), where=path).changes(job.recipe)
     return "; ".join(changes[:5]) or "other material or other numbers of examples"
 
 

@@ -1,11 +1,19 @@
-"""Which Beam runner does the work, and with which options.
+"""Which Beam runner does the work, with which options, and what it is kept from getting wrong.
 
 Our default is Beam's own local engine by its own name, with two processes (local_workers.py):
-`DirectRunner` would first look for Prism and try to download it.
+`DirectRunner` would first look for Prism and try to download it. Any other is named by
+`--runner`, such as `dask`, `portable` or `dataflow`, with its own options.
+
+Dask, as of Beam 2.72, gives all work to one worker unless it is told the number of partitions,
+and leaves its client open. Both are seen to here. What else it gets wrong (side inputs, branches)
+our one straight line has none of.
 """
 
 from __future__ import annotations
 
+import contextlib
+
+import apache_beam as beam
 from apache_beam.options.pipeline_options import (
     DirectOptions,
     PipelineOptions,
@@ -15,22 +23,78 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
 from beam_jobs.local_workers import watched_subprocesses
-from schemas.errors import RequestError
+from schemas.errors import DatasetError, RequestError
 
 DEFAULT_RUNNER = "FnApiRunner"
 DEFAULT_NUM_WORKERS = 2
 
 
-def beam_options(arguments: list[str], *, num_workers: int) -> PipelineOptions:
-    """Parse the options meant for Beam; ours are only defaults.
+class Engine:
+    """A runner and its options.
 
     Args:
-        arguments: such as `["--runner=DataflowRunner", "--region=…"]`.
+        arguments: meant for Beam, such as `["--runner=DataflowRunner", "--region=…"]`.
         num_workers: local processes, where no runner is named.
+        num_shards: pieces of work that the job has.
+
+    Attributes:
+        options: ours are only defaults.
+        runner: a fresh one.
 
     Raises:
         RequestError: an option is malformed, unknown to Beam, or the runner can't do the job.
     """
+
+    def __init__(self, arguments: list[str], *, num_workers: int, num_shards: int) -> None:
+        self.options = _parsed(arguments, num_workers)
+        self.name = (self.options.view_as(StandardOptions).runner or DEFAULT_RUNNER).lower()
+        if self._is("dask"):
+            _divide_for_dask(self.options, num_shards)
+        self.runner = self._make_runner()
+
+    def run(self, pipeline: beam.Pipeline) -> None:
+        """Run a pipeline to its end.
+
+        Raises:
+            DatasetError: the engine gave up; shards that are done stay.
+        """
+        try:
+            with contextlib.ExitStack() as stack:
+                result = pipeline.run()
+                client = getattr(result, "client", None)
+                if client is not None:  # Dask's, which its runner leaves open
+                    stack.callback(client.close)
+                result.wait_until_finish()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [repr(error)]
+            raise DatasetError(
+                f"the job stopped: {lines[-1][:300]}",
+                fix="a worker may have been killed, as for want of memory; the same command keeps "
+                "the shards that are done and goes on",
+            ) from error
+
+    def _is(self, name: str) -> bool:
+        return name in self.name.rsplit(".", 1)[-1]
+
+    def _make_runner(self) -> PipelineRunner:
+        direct = self.options.view_as(DirectOptions)
+        if self._is("fnapirunner") and direct.direct_running_mode == "multi_processing":
+            direct.direct_running_mode = "in_memory"  # else Beam puts its own environment back
+            return FnApiRunner(watched_subprocesses())
+        name = self.options.view_as(StandardOptions).runner or DEFAULT_RUNNER
+        try:
+            return create_runner(name)
+        except (ValueError, ImportError, AttributeError) as error:
+            raise RequestError(
+                f"Beam has no runner {name!r} here ({str(error).splitlines()[0][:200]})",
+                expected="FnApiRunner, DirectRunner, dask, dataflow, … or a class's full name",
+                fix="dask and dataflow need an extra: pip install 'wakebeam[dask]' or [gcp]",
+            ) from error
+
+
+def _parsed(arguments: list[str], num_workers: int) -> PipelineOptions:
     names = {argument.split("=", 1)[0] for argument in arguments}
     stray = [
         argument
@@ -63,41 +127,35 @@ def beam_options(arguments: list[str], *, num_workers: int) -> PipelineOptions:
             f"neither wakebeam nor Beam knows {', '.join(unknown)}",
             fix="see `wakebeam synth --help`; Beam's own options look like --runner=NAME",
         )
-    runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
-    if "dask" in runner.lower() and "--dask_npartitions" not in names:
-        raise RequestError(
-            "DaskRunner without --dask_npartitions gives the whole job to one worker",
-            expected="--dask_npartitions of at least the number of shards",
-            fix="add --dask_npartitions=N",
-        )
     return options
 
 
-def make_runner(options: PipelineOptions) -> PipelineRunner:
-    """Create the runner that `options` name.
+def _divide_for_dask(options: PipelineOptions, num_shards: int) -> None:
+    from apache_beam.runners.dask.dask_runner import DaskOptions
 
-    Raises:
-        RequestError: Beam has no runner of that name.
-    """
-    name = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
-    direct = options.view_as(DirectOptions)
-    if name == "FnApiRunner" and direct.direct_running_mode == "multi_processing":
-        direct.direct_running_mode = "in_memory"  # else Beam puts its own environment back
-        return FnApiRunner(watched_subprocesses())
-    try:
-        return create_runner(name)
-    except (ValueError, ImportError, AttributeError) as error:
+    dask = options.view_as(DaskOptions)
+    if dask.partition_size or (dask.npartitions or num_shards) < num_shards:
         raise RequestError(
-            f"Beam has no runner {name!r} here ({str(error).splitlines()[0][:200]})",
-            expected="FnApiRunner, DirectRunner, DataflowRunner, … or a class by its full name",
-        ) from error
+            "these partitions would give one Dask worker several shards at once, which it would "
+            "all render again if it is lost",
+            expected=f"--dask_npartitions of at least {num_shards}, the number of shards",
+            fix="leave --dask_npartitions and --dask_partition_size out: that is the default",
+        )
+    dask.npartitions = dask.npartitions or num_shards
+    if not (dask.address or dask.scheduler_file):
+        raise RequestError(
+            "no Dask scheduler is named",
+            expected="--dask_client_address=tcp://HOST:8786, with scheduler and workers at work",
+            fix="docs/scale.md says how to start them; on one machine leave --runner out",
+        )
 
 
 def _unknown_options(options: PipelineOptions, arguments: list[str]) -> list[str]:
     known = set(options.get_all_options(retain_unknown_options=False))
     given = [a.split("=", 1)[0] for a in arguments if a.startswith("--")]
+    flags = {flag for name in known for flag in (name, f"dask_{name}")}
     return [
         name
         for name in given
-        if name[2:] not in known and name[2:].removeprefix("no_") not in known
+        if name[2:] not in flags and name[2:].removeprefix("no_") not in flags
     ]

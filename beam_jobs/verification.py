@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import google_crc32c
 
 from beam_jobs import files
 from beam_jobs.made_from import recipe_and_bank
-from beam_jobs.synthesize import read_manifest
+from beam_jobs.stored import read_dataset
 from pipeline.example_codec import decode_example
 from pipeline.scene_source import SceneSource
 from pipeline.tfrecord import RecordReader
@@ -25,10 +24,12 @@ from pipeline.tfrecord_damage import find_damage
 from schemas.dataset import Manifest, ShardEntry
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS
+from schemas.stored_dataset import StoredDataset
 
 _CHUNK_BYTES = 4 << 20
 _MOST_RANGES = 20
 Progress = Callable[[int, int], None]
+_Place = tuple[str, Manifest, ShardEntry]
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,14 @@ class Verification:
     """What was found.
 
     Attributes:
-        manifest: of the data set.
+        stored: the data set.
         num_records: in the shards that are as the manifest says.
         num_decoded: decoded and held against the schema.
         num_rendered: made again and compared.
         problems: one sentence each; empty for a sound data set.
     """
 
-    manifest: Manifest
+    stored: StoredDataset
     num_records: int
     num_decoded: int
     num_rendered: int
@@ -55,7 +56,7 @@ def verify(
     *,
     deep: bool = False,
     render: int = 0,
-    bank: Path | None = None,
+    bank: str | None = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Check a whole data set; every problem is reported, not only the first.
@@ -70,19 +71,20 @@ def verify(
     Raises:
         DatasetError: there is no readable manifest; or no bank to render from.
     """
-    manifest = read_manifest(out)
-    problems = _missing_and_extra(out, manifest)
-    total = max(1, sum(entry.num_bytes for entry in manifest.shards))
+    stored = read_dataset(out)
+    entries = [(*made, entry) for made in stored.generations() for entry in made[1].shards]
+    total = max(1, sum(entry.num_bytes for *_, entry in entries))
+    problems = [text for made in stored.generations() for text in _missing_and_extra(out, *made)]
     seen: set[str] = set()
     done = num_records = num_decoded = 0
-    sound: list[ShardEntry] = []
-    for entry in manifest.shards:
-        path = files.join(out, entry.name)
+    sound: list[_Place] = []
+    for folder, manifest, entry in entries:
+        path = files.join(folder, entry.name)
         if files.exists(path):
             found = _differences(path, entry)
             if not found:
                 num_records += entry.num_examples
-                sound.append(entry)
+                sound.append((folder, manifest, entry))
             if deep:
                 try:
                     ids = _decode_all(path, entry, manifest)
@@ -92,12 +94,17 @@ def verify(
                     seen |= ids
                 except DatasetError as error:
                     found += [] if found else [str(error)]
-            problems += [f"{entry.name}: {text}" for text in found]
+            problems += [f"{_name(out, folder, entry.name)}: {text}" for text in found]
         done += entry.num_bytes
         if progress is not None:
             progress(done, total)
-    wrong, num_rendered = _render(out, manifest, sound, render, bank) if render else ([], 0)
-    return Verification(manifest, num_records, num_decoded, num_rendered, (*problems, *wrong))
+    wrong, num_rendered = _render(out, sound, render, bank) if render else ([], 0)
+    return Verification(stored, num_records, num_decoded, num_rendered, (*problems, *wrong))
+
+
+def _name(out: str, folder: str, shard: str) -> str:
+    """A shard's path inside the data set."""
+    return f"{folder}/{shard}".removeprefix(out.rstrip("/") + "/")
 
 
 def _differences(path: str, entry: ShardEntry) -> list[str]:
@@ -119,16 +126,18 @@ def _differences(path: str, entry: ShardEntry) -> list[str]:
     ]
 
 
-def _missing_and_extra(out: str, manifest: Manifest) -> list[str]:
+def _missing_and_extra(out: str, folder: str, manifest: Manifest) -> list[str]:
     wanted = {entry.name for entry in manifest.shards}
     there = {
         f"{split}/{path.replace(chr(92), '/').rsplit('/', 1)[-1]}"
         for split in SPLITS
-        for path in files.sizes(files.join(out, split))
+        for path in files.sizes(files.join(folder, split))
         if path.endswith(".tfrecord")
     }
-    missing = [f"{name} is missing" for name in sorted(wanted - there)]
-    extra = [f"{name} is not in the manifest" for name in sorted(there - wanted)]
+    missing = [f"{_name(out, folder, name)} is missing" for name in sorted(wanted - there)]
+    extra = [
+        f"{_name(out, folder, name)} is not in the manifest" for name in sorted(there - wanted)
+    ]
     return missing + extra
 
 
@@ -158,31 +167,29 @@ def _decode_all(path: str, entry: ShardEntry, manifest: Manifest) -> set[str]:
     return ids
 
 
-def _render(
-    out: str, manifest: Manifest, sound: list[ShardEntry], count: int, bank: Path | None
-) -> tuple[list[str], int]:
+def _render(out: str, sound: list[_Place], count: int, bank: str | None) -> tuple[list[str], int]:
     """Make `count` examples of the sound shards again, evenly spread; name those that differ."""
-    recipe, clips = recipe_and_bank(out, manifest, bank)
-    total = sum(entry.num_examples for entry in sound)
+    total = sum(entry.num_examples for *_, entry in sound)
     count = min(count, total)
     wanted = [(2 * j + 1) * total // (2 * count) for j in range(count)]
     problems, first = [], 0
-    sources: dict[str, SceneSource] = {}
-    for entry in sound:
+    sources: dict[tuple[str, str], SceneSource] = {}
+    for folder, manifest, entry in sound:
         inside = {w - first for w in wanted if first <= w < first + entry.num_examples}
         first += entry.num_examples
         if not inside:
             continue
-        if entry.split not in sources:
-            sources[entry.split] = SceneSource(recipe, clips, entry.split)
-        source = sources[entry.split]
-        with files.open_bytes(files.join(out, entry.name)) as file:
+        key = (folder, entry.split)
+        if key not in sources:
+            sources[key] = SceneSource(*recipe_and_bank(folder, manifest, bank), entry.split)
+        with files.open_bytes(files.join(folder, entry.name)) as file:
             for position, record in enumerate(RecordReader(file, entry.name)):
                 if position not in inside:
                     continue
                 example_id = decode_example(record).example_id
-                if source[int(example_id.rpartition("/")[2])].record != record:
+                if sources[key][int(example_id.rpartition("/")[2])].record != record:
                     problems.append(
-                        f"{entry.name}: {example_id} has other bytes than this release makes"
+                        f"{_name(out, folder, entry.name)}: {example_id} has other bytes than this "
+                        "release makes"
                     )
-    return problems, len(wanted)
+    return problems, count

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 
 _LOOK_S = 0.5
 
@@ -27,6 +28,7 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process is told too, and we end with it
     threading.Thread(target=_end_with, args=(int(sys.argv.pop()),), daemon=True).start()
     from apache_beam.runners.worker import sdk_worker_main

@@ -29,7 +29,7 @@ from models.intervals import wilson_by_group
 from models.plots import det_curve
 from models.report_html import report_page
 from models.scoring import score_split
-from pipeline.input_dataset import read_manifest
+from pipeline.input_dataset import read_dataset
 from schemas.canonical import digest
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 from schemas.errors import DatasetError
@@ -60,27 +60,27 @@ def evaluate(folder: Path, data: str) -> Report:
     """
     card = read_card(folder)
     detector = Detector.load(folder)
-    manifest = read_manifest(data)
-    if (manifest.sample_rate_hz, manifest.labels) != (detector.sample_rate_hz, detector.labels):
+    stored = read_dataset(data)
+    if (stored.sample_rate_hz, stored.labels) != (detector.sample_rate_hz, detector.labels):
         raise DatasetError(
-            f"{data} has {manifest.sample_rate_hz} Hz and labels {', '.join(manifest.labels)}",
+            f"{data} has {stored.sample_rate_hz} Hz and labels {', '.join(stored.labels)}",
             expected=f"{detector.sample_rate_hz} Hz and {', '.join(detector.labels)}, as the model",
         )
     judging = Evaluation.model_validate(card["evaluation"])
     counting = {"debounce_s": judging.debounce_s, "hit_window_s": judging.hit_window_s}
-    validation = score_split(detector, data, manifest, "validation")
+    validation = score_split(detector, stored, "validation")
     chosen = choose_point(
         sweep(validation, detector.labels, **counting), judging.max_false_accepts_per_hour
     )
-    recordings = score_split(detector, data, manifest, "test")
+    recordings = score_split(detector, stored, "test")
     points = sweep(recordings, detector.labels, **counting)
     report = judge(recordings, detector.labels, chosen.threshold, judging, points)
     values = report.values | {
         "chosen_on": "validation",
         "judged_on": "test",
         "validation": _numbers(chosen),
-        "model": evaluation_identity(card, manifest.identity()),
-        "dataset": manifest.identity(),
+        "model": evaluation_identity(card, stored.identity()),
+        "dataset": stored.identity(),
         "network": {"parameters": card["parameters"], "family": card["model"]["family"]},
     }
     report = Report(values, points, report.chosen)

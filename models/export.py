@@ -25,10 +25,11 @@ from models.evaluation import REPORT_NAME
 from models.event_matching import detect_events
 from models.quiet import quiet_stderr
 from models.streaming import METADATA_NAME, MODEL_NAME, StreamingDetector
-from pipeline.input_dataset import judged_examples, read_manifest
+from pipeline.input_dataset import judged_examples, read_dataset
 from pipeline.scratch_folder import scratch_folder
 from schemas.detection import ScoredRecording
 from schemas.errors import ParityError, RequestError, TrainingError
+from schemas.stored_dataset import StoredDataset
 
 PARITY_TOLERANCE = 1e-4
 INT8_NAME = "stream_int8.tflite"
@@ -65,17 +66,17 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
         )
     report = json.loads(report_path.read_text(encoding="utf-8"))
     detector = Detector.load(folder)
-    manifest = read_manifest(data)
+    stored = read_dataset(data)
     with scratch_folder(out.parent, "exporting") as scratch:
         _save_model(detector, scratch / SAVED_MODEL_NAME)
         function = _step_function(detector)
         (scratch / MODEL_NAME).write_bytes(_convert(function, detector, None))
-        audio = _audio(data, manifest, "validation")
+        audio = _audio(stored, "validation")
         (scratch / INT8_NAME).write_bytes(_convert(function, detector, audio))
         metadata = _metadata(detector, card, report)
         write_json(scratch / METADATA_NAME, metadata)
         metadata["parity"] = check_parity(
-            detector, scratch, _audio(data, manifest, "test"), report["threshold"]
+            detector, scratch, _audio(stored, "test"), report["threshold"]
         )
         write_json(scratch / METADATA_NAME, metadata)
         _publish(scratch, out)
@@ -177,8 +178,8 @@ def _calibration(detector: Detector, audio: np.ndarray) -> Iterator[tuple[str, d
             _, state = step(tf.constant(samples), [tf.constant(s) for s in state])
 
 
-def _audio(data: str, manifest: Any, split: str) -> np.ndarray:
-    batch = next(judged_examples(data, manifest, split=split, batch_size=_NUM_CHECKED))
+def _audio(stored: StoredDataset, split: str) -> np.ndarray:
+    batch = next(judged_examples(stored, split=split, batch_size=_NUM_CHECKED))
     return batch[1].numpy()
 
 

@@ -26,10 +26,10 @@ from models.scoring import score_split
 from models.strategies import create_strategy
 from models.training_folder import TrainingFolder
 from pipeline.frame_labels import LabelRule
-from pipeline.input_dataset import read_manifest, training_dataset
-from schemas.dataset import Manifest
+from pipeline.input_dataset import read_dataset, training_dataset
 from schemas.errors import TrainingError
 from schemas.recipe import Recipe
+from schemas.stored_dataset import StoredDataset
 
 Progress = Callable[[int, int, str], None]
 _WARM_UP = 0.1
@@ -103,8 +103,8 @@ def train(
         TrainingError: the folder holds another model, or the data set is too small for a batch.
         DatasetError: the data set isn't complete.
     """
-    manifest = read_manifest(data)
-    kept = TrainingFolder(folder, recipe, manifest)
+    stored = read_dataset(data)
+    kept = TrainingFolder(folder, recipe, stored)
     if overwrite:
         try:
             kept.state()
@@ -114,11 +114,11 @@ def train(
         return TrainingResult(read_card(folder), 0, True)
     config = recipe.training
     strategy = create_strategy(config.strategy)
-    steps = manifest.num_examples("train") // config.batch_size
-    if steps < 1 or not manifest.num_examples("validation"):
+    steps = stored.num_examples("train") // config.batch_size
+    if steps < 1 or not stored.num_examples("validation"):
         raise TrainingError(
-            f"{manifest.num_examples('train')} training and "
-            f"{manifest.num_examples('validation')} validation examples",
+            f"{stored.num_examples('train')} training and "
+            f"{stored.num_examples('validation')} validation examples",
             expected=f"at least one batch of {config.batch_size}, and some to validate on",
             fix="raise dataset.num_examples or lower training.batch_size",
         )
@@ -142,17 +142,16 @@ def train(
         checkpoint.restore(manager.latest_checkpoint)
     first = int(epoch_done.numpy())
     kept.begin(first)
-    watch = _EpochEnd(detector, recipe, data, manifest, kept, manager, epoch_done, steps, progress)
+    watch = _EpochEnd(detector, recipe, stored, kept, manager, epoch_done, steps, progress)
     if first < config.epochs and not watch.is_stale():
         dataset = training_dataset(
-            data,
-            manifest,
+            stored,
             split="train",
             batch_size=config.batch_size,
             epochs=range(first, config.epochs),
             seed=recipe.seed,
             feature_fn=detector.features,
-            rule=label_rule(recipe, detector, manifest),
+            rule=label_rule(recipe, detector, stored),
         )
         board = keras.callbacks.TensorBoard(str(kept.logs), write_graph=False)
         detector.network.fit(
@@ -163,7 +162,7 @@ def train(
             callbacks=[watch, board],
             verbose=0,
         )
-    return TrainingResult(_finish(recipe, manifest, kept), first, False)
+    return TrainingResult(_finish(recipe, stored, kept), first, False)
 
 
 def _seed_initial_weights(seed: int) -> None:
@@ -177,17 +176,17 @@ def _seed_initial_weights(seed: int) -> None:
     tf.random.set_seed(seed % 2**32)
 
 
-def label_rule(recipe: Recipe, detector: Detector, manifest: Manifest) -> LabelRule:
+def label_rule(recipe: Recipe, detector: Detector, stored: StoredDataset) -> LabelRule:
     """Return how events become labels for a detector's stride."""
     return LabelRule.of(
         recipe.training.label_window,
         labels=detector.labels,
-        num_steps=detector.num_steps(manifest.example_samples),
+        num_steps=detector.num_steps(stored.example_samples),
         warmup_samples=detector.warmup_samples,
         hop_samples=detector.hop_samples,
         sample_rate_hz=detector.sample_rate_hz,
         positive_weight=recipe.training.positive_weight,
-        scene_samples=manifest.example_samples,
+        scene_samples=stored.example_samples,
     )
 
 
@@ -198,8 +197,7 @@ class _EpochEnd(keras.callbacks.Callback):
         self,
         detector: Detector,
         recipe: Recipe,
-        data: str,
-        manifest: Manifest,
+        stored: StoredDataset,
         folder: TrainingFolder,
         manager: tf.train.CheckpointManager,
         epoch_done: tf.Variable,
@@ -207,8 +205,8 @@ class _EpochEnd(keras.callbacks.Callback):
         progress: Progress | None,
     ) -> None:
         super().__init__()
-        self._detector, self._recipe, self._data = detector, recipe, data
-        self._manifest, self._folder, self._manager = manifest, folder, manager
+        self._detector, self._recipe, self._stored = detector, recipe, stored
+        self._folder, self._manager = folder, manager
         self._epoch_done, self._steps, self._progress = epoch_done, steps, progress
         self._remark = ""
         self._began_s = 0.0
@@ -229,7 +227,7 @@ class _EpochEnd(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         judging = self._recipe.evaluation
-        recordings = score_split(self._detector, self._data, self._manifest, "validation")
+        recordings = score_split(self._detector, self._stored, "validation")
         points = sweep(
             recordings,
             self._detector.labels,
@@ -274,7 +272,7 @@ class _EpochEnd(keras.callbacks.Callback):
         return [entry["event_cost"] for entry in self._folder.history["epochs"]]
 
 
-def _finish(recipe: Recipe, manifest: Manifest, folder: TrainingFolder) -> dict[str, Any]:
+def _finish(recipe: Recipe, stored: StoredDataset, folder: TrainingFolder) -> dict[str, Any]:
     epochs = folder.history["epochs"]
     chosen = min(epochs, key=lambda e: (e["event_cost"], e["epoch"]))
     best = Detector.load(folder.best(chosen["epoch"]))
@@ -283,8 +281,11 @@ def _finish(recipe: Recipe, manifest: Manifest, folder: TrainingFolder) -> dict[
         "seed": recipe.seed,
         "training": recipe.training.model_dump(mode="json"),
         "evaluation": recipe.evaluation.model_dump(mode="json"),
-        "dataset": {"identity": manifest.identity(), "recipe_digest": manifest.recipe_digest},
-        "licences": dict(manifest.material["licences"]),
+        "dataset": {
+            "identity": stored.identity(),
+            "recipe_digests": [manifest.recipe_digest for manifest in stored.manifests],
+        },
+        "licences": dict(stored.licences()),
         "best_epoch": chosen,
         "epochs_trained": len(epochs),
         "software": {"tensorflow": tf.__version__, "python": platform.python_version()},

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from models.detector import CARD_NAME, WEIGHTS_NAME, write_json
 from schemas.canonical import digest
-from schemas.dataset import Manifest
 from schemas.errors import TrainingError
 from schemas.recipe import Recipe
+from schemas.stored_dataset import StoredDataset
 
 _HISTORY, _CHECKPOINTS, _LOGS, _BEST = "history.json", "checkpoints", "logs", "best"
 
@@ -28,9 +28,9 @@ class TrainingFolder:
         history: `identity`, `epochs` (an entry for each finished one) and `finished`.
     """
 
-    def __init__(self, path: Path, recipe: Recipe, manifest: Manifest) -> None:
+    def __init__(self, path: Path, recipe: Recipe, stored: StoredDataset) -> None:
         self.path = path
-        self._identity = training_identity(recipe, manifest)
+        self._identity = training_identity(recipe, stored)
         self.history: dict[str, Any] = self._read()
 
     @property
@@ -104,7 +104,7 @@ class TrainingFolder:
         write_json(self.path / _HISTORY, self.history)
 
 
-def training_identity(recipe: Recipe, manifest: Manifest) -> str:
+def training_identity(recipe: Recipe, stored: StoredDataset) -> str:
     """Return a digest of all that a training depends on."""
     parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
-    return digest([manifest.identity(), recipe.seed, *(p.model_dump(mode="json") for p in parts)])
+    return digest([stored.identity(), recipe.seed, *(p.model_dump(mode="json") for p in parts)])

@@ -41,7 +41,8 @@ Pcm = npt.NDArray[np.int16]
 FloatArray = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 BANK_VERSION = 3
-_PACK, _INDEX = "clips.pcm16", "index.json"
+INDEX_NAME = "index.json"
+_PACK = "clips.pcm16"
 _REJECTS, _SOURCES = "rejects.json", "sources.json"
 _SHORTEST_BACKGROUND_S = 0.5
 _LONGEST_ROOM_S = 2.0
@@ -78,7 +79,7 @@ class ClipBank:
             DatasetError: not a bank, or the pack doesn't belong to the index.
         """
         try:
-            index = json.loads((directory / _INDEX).read_text(encoding="utf-8"))
+            index = json.loads((directory / INDEX_NAME).read_text(encoding="utf-8"))
             if index["version"] != BANK_VERSION:
                 raise ValueError(f"version {index['version']} is not known")
             clips = tuple(Clip(**row) for row in index["clips"])
@@ -130,7 +131,7 @@ def open_or_build_bank(
     fingerprint = digest([BANK_VERSION, SETTINGS_VERSION, material_fingerprint(recipe, base_dir)])
     sources: dict[str, Any] = _read_json(bank_root / _SOURCES, {})
     known = sources.get(fingerprint)
-    if known is not None and (bank_root / known["bank"] / _INDEX).exists():
+    if known is not None and (bank_root / known["bank"] / INDEX_NAME).exists():
         rejects = [Reject(**row) for row in known["rejects"]]
         return _with_rejects(bank_root / known["bank"], rejects), True
     bank = build_bank(recipe, base_dir=base_dir, bank_root=bank_root, progress=progress)
@@ -188,7 +189,7 @@ def build_bank(
             "sample_rate_hz": rate,
             "clips": rows,
         }
-        (scratch / _INDEX).write_text(json.dumps(index, indent=0), encoding="utf-8")
+        (scratch / INDEX_NAME).write_text(json.dumps(index, indent=0), encoding="utf-8")
         target = _publish(scratch, bank_root / bank_digest[:16])
     return _with_rejects(target, rejects)
 
@@ -301,7 +302,7 @@ def _publish(scratch: Path, target: Path) -> Path:
     try:
         scratch.rename(target)
     except OSError:
-        if not (target / _INDEX).exists():  # a build beside ours was first, else a real error
+        if not (target / INDEX_NAME).exists():  # a build beside ours was first, else a real error
             raise
     return target
 

@@ -18,9 +18,9 @@ import tensorflow as tf
 from pipeline.frame_labels import EXERCISE_STEPS, LabelRule, exercise_step, last_ms
 from pipeline.scene_source import SceneSource
 from schemas import example as names
-from schemas.dataset import MANIFEST_NAME, Manifest
 from schemas.detection import ReferenceEvent
 from schemas.errors import DatasetError
+from schemas.stored_dataset import StoredDataset
 from schemas.units import FULL_SCALE
 
 _CYCLE = 8
@@ -36,42 +36,40 @@ _SPEC = {
 }
 
 
-def read_manifest(data: str) -> Manifest:
-    """Read the manifest of a data set at a path or URI.
+def read_dataset(data: str) -> StoredDataset:
+    """Read what a data set at a path or URI holds.
 
     Raises:
-        DatasetError: there is none, so the data set isn't complete.
+        DatasetError: it isn't complete.
     """
-    path = f"{data.rstrip('/')}/{MANIFEST_NAME}"
-    if not tf.io.gfile.exists(path):
-        raise DatasetError(
-            f"{data} has no {MANIFEST_NAME}",
-            expected="a complete data set",
-            fix="run `wakebeam synth` to make or finish it",
-        )
-    with tf.io.gfile.GFile(path) as file:
-        return Manifest.from_json(file.read(), where=path)
+
+    def read_text(path: str) -> str | None:
+        if not tf.io.gfile.exists(path):
+            return None
+        with tf.io.gfile.GFile(path) as file:
+            return str(file.read())
+
+    return StoredDataset.read(data, read_text)
 
 
-def shard_paths(data: str, manifest: Manifest, split: str) -> list[str]:
-    """Return the paths of a split's shards.
+def shard_paths(stored: StoredDataset, split: str) -> list[str]:
+    """Return the paths of a split's shards, of all generations.
 
     Raises:
-        DatasetError: a shard of the manifest isn't there, or the split has no example.
+        DatasetError: a shard of a manifest isn't there, or the split has no example.
     """
-    paths = [f"{data.rstrip('/')}/{name}" for name in manifest.shard_names(split)]
+    paths = list(stored.shard_paths(split))
     missing = [path for path in paths if not tf.io.gfile.exists(path)]
     if missing or not paths:
         raise DatasetError(
-            f"{missing[0]} is missing" if missing else f"{data} has no {split} examples",
+            f"{missing[0]} is missing" if missing else f"{stored.location} has no {split} examples",
             fix="run `wakebeam synth` to make missing shards anew",
         )
     return paths
 
 
 def training_dataset(
-    data: str,
-    manifest: Manifest,
+    stored: StoredDataset,
     *,
     split: str,
     batch_size: int,
@@ -85,8 +83,7 @@ def training_dataset(
     """Return the batches of several epochs, one after another.
 
     Args:
-        data: folder or URI of a complete data set.
-        manifest: its manifest.
+        stored: a complete data set.
         split: which examples.
         batch_size: examples a batch; an incomplete last batch of an epoch is left out.
         epochs: which epochs, e.g. range(3, 10) after three were done.
@@ -99,7 +96,7 @@ def training_dataset(
     Returns:
         Elements ((B, frames, features), (B, steps, labels), (B, steps)) float32.
     """
-    paths = tf.constant(shard_paths(data, manifest, split))
+    paths = tf.constant(shard_paths(stored, split))
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
@@ -114,7 +111,7 @@ def training_dataset(
         records = records.shuffle(shuffle_buffer, seed=mixing, reshuffle_each_iteration=False)
         return records.batch(batch_size, drop_remainder=True)
 
-    prepare = _prepare(feature_fn, rule, manifest.encoding, manifest.example_samples)
+    prepare = _prepare(feature_fn, rule, stored.encoding, stored.example_samples)
     options = tf.data.Options()
     options.deterministic = deterministic
     auto_shard = tf.data.experimental.AutoShardPolicy.DATA
@@ -181,15 +178,15 @@ def _prepare(
 
 
 def judged_examples(
-    data: str, manifest: Manifest, *, split: str, batch_size: int
+    stored: StoredDataset, *, split: str, batch_size: int
 ) -> Iterator[tuple[list[str], Any, list[tuple[ReferenceEvent, ...]]]]:
     """Yield (example ids, audio (B, num_samples) float32, events of each) in stored order."""
-    paths = shard_paths(data, manifest, split)
+    paths = shard_paths(stored, split)
     batches = tf.data.TFRecordDataset(paths).batch(batch_size).prefetch(2)
-    rate = manifest.sample_rate_hz
+    rate = stored.sample_rate_hz
     for batch in batches:
         parsed = tf.io.parse_example(batch, _SPEC)
-        audio = _decode(parsed[names.AUDIO_ENCODED], manifest.encoding, manifest.example_samples)
+        audio = _decode(parsed[names.AUDIO_ENCODED], stored.encoding, stored.example_samples)
         columns = (
             parsed[names.EVENTS_ONSET_SAMPLES].to_list(),
             parsed[names.EVENTS_OFFSET_SAMPLES].to_list(),

@@ -45,8 +45,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_explain(item) for item in error.errors())
-        raise RecipeError(f"{path} is not a valid recipe: {problems}") from error
+        raise RecipeError(f"{path} is not a valid recipe: {problems(error)}") from error
+
+
+def problems(error: ValidationError) -> str:
+    """Say what pydantic found wrong, each with its place in the recipe."""
+    return "; ".join(_explain(item) for item in error.errors())
 
 
 def _refuse_contradictions(scene: Any, where: str) -> None:

@@ -8,6 +8,8 @@ material is added, and no group is ever in two splits.
 Groups that share a recording (files of the same bytes) are one group, by whatever names: they go
 where the first of their names goes. So no recording is heard in two splits either.
 
+A recipe may say of some groups where they belong (`splits.keep`): those stay there.
+
 Tiny material. A class (a keyword label, all negatives, all backgrounds) that has at least as many
 groups as there are splits with a share should not leave one of them empty. Where it would, one
 group moves there: the one whose hash lies nearest to that split's interval, among those that
@@ -29,8 +31,9 @@ def assign_splits(clips: Sequence[Clip], fractions: Fractions) -> dict[str, str]
     intervals = _intervals(fractions)
     clips = [clip for clip in clips if not clip.shared]
     names = _merged(clips)
-    splits = {name: _home(name, intervals) for name in names.values()}
-    _fill_empty(splits, _classes(clips, names), intervals)
+    kept = {names[g]: split for g, split in sorted(fractions.keep.items()) if g in names}
+    splits = {name: _home(name, intervals) for name in names.values()} | kept
+    _fill_empty(splits, _classes(clips, names), intervals, frozenset(kept))
     return {group: splits[name] for group, name in names.items()}
 
 
@@ -105,6 +108,7 @@ def _fill_empty(
     splits: dict[str, str],
     classes: Sequence[Sequence[str]],
     intervals: dict[str, tuple[float, float]],
+    kept: frozenset[str],
 ) -> None:
     """Move groups until nothing can be bettered; each move fills a place and empties none."""
 
@@ -126,7 +130,7 @@ def _fill_empty(
                 spare = [
                     (max(start - group_position(g), group_position(g) - stop, 0.0), g)
                     for g in members
-                    if can_leave(g)
+                    if g not in kept and can_leave(g)
                 ]
                 if spare:
                     splits[min(spare)[1]] = wanted

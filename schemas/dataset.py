@@ -17,7 +17,8 @@ from schemas.recipe import SPLITS, Recipe
 from schemas.units import seconds_to_samples
 
 MANIFEST_NAME = "manifest.json"
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
+MOST_SHARDS = 10_000
 _RECORD_OVERHEAD_BYTES = 4096
 
 
@@ -37,20 +38,29 @@ class ShardSpec:
         return f"{self.split}/{self.split}-{self.shard_index:05d}-of-{self.num_shards:05d}.tfrecord"
 
 
-def plan_shards(recipe: Recipe) -> tuple[ShardSpec, ...]:
+def plan_shards(
+    recipe: Recipe, first_example: Mapping[str, int] | None = None
+) -> tuple[ShardSpec, ...]:
     """Divide each split into shards of about `dataset.shard_bytes`, sizes differing by at most 1.
 
     The size of an example is taken as its PCM bytes plus a fixed allowance, whatever the encoding.
+    A split has MOST_SHARDS at most, and larger ones instead: so the manifest, the list of shards
+    and the reports stay small however many examples there are.
+
+    Args:
+        recipe: how many examples, how long, how large a shard.
+        first_example: {split: index of its first example}, where earlier generations have others.
     """
     samples = seconds_to_samples(recipe.scene.duration_s, recipe.sample_rate_hz)
     per_shard = max(1, recipe.dataset.shard_bytes // (2 * samples + _RECORD_OVERHEAD_BYTES))
     specs = []
     for split in SPLITS:
         total = getattr(recipe.dataset.num_examples, split)
-        num_shards = -(-total // per_shard)
+        first = (first_example or {}).get(split, 0)
+        num_shards = min(-(-total // per_shard), MOST_SHARDS)
         for i in range(num_shards):
             start, stop = i * total // num_shards, (i + 1) * total // num_shards
-            specs.append(ShardSpec(split, i, num_shards, start, stop))
+            specs.append(ShardSpec(split, i, num_shards, first + start, first + stop))
     return tuple(specs)
 
 
@@ -113,6 +123,8 @@ class Manifest:
         shards: in order of split and index.
         counts: by split, what pipeline/shard_counts.py counts.
         num_rejected: by split, examples that could not be made; rejects.jsonl names them.
+        first_example: by split, the index of its first example.
+        follows: identity of the generation before this one; empty for the first.
         material: clips, groups and licences by role and split.
         software: versions that made the bytes.
         run: when and how it was made, and which files could not be used; the only part that may
@@ -129,6 +141,8 @@ class Manifest:
     shards: tuple[ShardEntry, ...]
     counts: Mapping[str, Mapping[str, Mapping[str, int]]]
     num_rejected: Mapping[str, int]
+    first_example: Mapping[str, int]
+    follows: str
     material: Mapping[str, Any]
     software: Mapping[str, str]
     run: Mapping[str, Any]
@@ -141,6 +155,10 @@ class Manifest:
     def num_examples(self, split: str) -> int:
         """Return the number of examples of `split`."""
         return sum(shard.num_examples for shard in self.shards if shard.split == split)
+
+    def planned_examples(self, split: str) -> int:
+        """Return how many examples of `split` were asked for, those that failed included."""
+        return self.num_examples(split) + self.num_rejected[split]
 
     def shard_names(self, split: str) -> tuple[str, ...]:
         """Return the paths, relative to the data set, of the shards of `split`."""

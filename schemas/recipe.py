@@ -150,6 +150,9 @@ class Fractions(Section):
     train: float = Field(0.8, ge=0, le=1)
     validation: float = Field(0.1, ge=0, le=1)
     test: float = Field(0.1, ge=0, le=1)
+    keep: dict[str, Literal["train", "validation", "test"]] = Field(
+        {}, description="speakers or sources whose split is not left to their hash"
+    )
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Fractions:
@@ -255,7 +258,9 @@ class Recipe(Section):
             "schema": self.schema_version,
             "seed": self.seed,
             "sample_rate_hz": self.sample_rate_hz,
-            "splits": self.splits.model_dump(mode="json"),
+            "splits": self.splits.model_dump(
+                mode="json", exclude=None if self.splits.keep else {"keep"}
+            ),
             "scene": self.scene.model_dump(mode="json"),
             "encoding": self.dataset.encoding,
             "plan_version": PLAN_VERSION,

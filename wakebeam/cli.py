@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -70,6 +71,8 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
     for name in ("tensorflow", "absl", "apache_beam"):
         logging.getLogger(name).setLevel(logging.INFO if debug else logging.ERROR)
+    if not debug:  # Google's clients, which Beam imports, count the days of this Python's support
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
     signal.signal(signal.SIGINT, _stop)
     try:
         code = APP(args=spread(arguments), standalone_mode=False, prog_name="wakebeam")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from schemas.dataset import Manifest
-from schemas.errors import WakebeamError
+from schemas.errors import RequestError, WakebeamError
+from schemas.recipe import SPLITS, Recipe
 from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set, Workers
 from wakebeam.console import show, show_json
 
@@ -23,51 +23,92 @@ def synth(
     out: Annotated[str | None, typer.Option(help="folder or URI instead of dataset.out")] = None,
     set_: Set = None,
     num_workers: Workers = 2,
+    append: Annotated[
+        int | None, typer.Option(min=1, help="add so many training scenes to the data set")
+    ] = None,
+    add_recipe: Annotated[
+        Path | None, typer.Option(help="add all scenes of this recipe to the data set")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the data set with Beam; options that aren't listed here go to Beam (--runner=…)."""
+    """Make the data set with Beam; options that aren't listed here go to Beam (--runner=…).
+
+    --append and --add-recipe leave all shards as they are and add a generation of new ones, whose
+    scenes continue where the last ended; readers see it when it is whole.
+    """
+    from beam_jobs.stored import read_dataset
     from wakebeam.stages import make_bank, make_dataset
     from wakebeam.workspace import Workspace
 
+    if append and add_recipe:
+        raise RequestError("--append and --add-recipe", expected="one or the other")
     workspace = Workspace.open(recipe, set_ or ())
+    where = out or workspace.data
+    added = Workspace.open(add_recipe) if add_recipe else workspace
+    wanted = added.recipe if add_recipe else _more(workspace.recipe, where, append or 0)
     with workspace.alone():
-        bank, _ = make_bank(workspace)
+        bank, _ = make_bank(added)
         result = make_dataset(
             workspace,
             bank,
-            out=out,
+            recipe=wanted,
+            out=where,
             beam_arguments=context.args,
             num_workers=num_workers,
             overwrite=overwrite,
         )
-    manifest = result.manifest
+    stored = read_dataset(where)
     if as_json:
         show_json(
             {
-                "out": out or workspace.data,
-                "identity": manifest.identity(),
-                "recipe_digest": manifest.recipe_digest,
+                "out": where,
+                "identity": stored.identity(),
+                "generations": len(stored.manifests),
+                "recipe_digest": result.manifest.recipe_digest,
                 "shards_made": result.num_made,
                 "shards_reused": result.num_reused,
-                "examples_rejected": sum(manifest.num_rejected.values()),
+                "examples_rejected": stored.num_rejected(),
             }
         )
-        _require_whole(result.manifest, out or workspace.data)
-        return
-    done = "already complete" if result.already_complete else f"{result.num_made} shards made"
-    kept = f", {result.num_reused} kept" if result.num_reused and result.num_made else ""
-    show(f"{out or workspace.data}: {done}{kept}; identity {manifest.identity()[:16]}")
-    _require_whole(result.manifest, out or workspace.data)
-
-
-def _require_whole(manifest: Manifest, out: str) -> None:
-    rejected = sum(manifest.num_rejected.values())
-    if rejected:
+    else:
+        done = "already complete" if result.already_complete else f"{result.num_made} shards made"
+        kept = f", {result.num_reused} kept" if result.num_reused and result.num_made else ""
+        total = sum(stored.num_examples(split) for split in SPLITS)
+        more = f", {len(stored.manifests)} generations" if len(stored.manifests) > 1 else ""
+        show(
+            f"{where}: {done}{kept}; {total} scenes{more}; identity {stored.identity()[:16]}",
+        )
+    if stored.num_rejected():
         raise WakebeamError(
-            f"{rejected} examples could not be made and are not in {out}",
+            f"{stored.num_rejected()} examples could not be made and are not in {where}",
             fix="rejects.jsonl there says which and why; dataset.max_reject_fraction allowed them",
         )
+
+
+def _more(recipe: Recipe, out: str, append: int) -> Recipe | None:
+    """The recipe with `append` training scenes and no others; None for a job that adds nothing.
+
+    Raises:
+        RequestError: the data set there was made from another recipe.
+    """
+    from beam_jobs.stored import read_dataset
+
+    if not append:
+        return None
+    changes = read_dataset(out).first.changes(recipe)
+    if changes:
+        raise RequestError(
+            f"{out} was made from another recipe: {'; '.join(changes[:5])}",
+            expected="the same recipe; its material may have grown",
+            fix="change the recipe back, or name the changed one with --add-recipe",
+        )
+    counts = recipe.dataset.num_examples.model_copy(
+        update={split: append if split == "train" else 0 for split in SPLITS}
+    )
+    return recipe.model_copy(
+        update={"dataset": recipe.dataset.model_copy(update={"num_examples": counts})}
+    )
 
 
 @APP.command(epilog="Example: wakebeam verify w/data --deep --render 20")
@@ -79,7 +120,7 @@ def verify(
     render: Annotated[
         int, typer.Option(min=0, help="make so many examples again and compare their bytes")
     ] = 0,
-    bank: Annotated[Path | None, typer.Option(help="the clip bank, if it was moved")] = None,
+    bank: Annotated[str | None, typer.Option(help="the clip bank, if it was moved")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a data set against its manifest: every byte of every shard."""
@@ -108,7 +149,7 @@ def regenerate(
     dataset: str,
     example_id: Annotated[str, typer.Argument(metavar="ID", help="such as train/000000123")],
     wav: Annotated[Path | None, typer.Option(help="write the sound here")] = None,
-    bank: Annotated[Path | None, typer.Option(help="the clip bank, if it was moved")] = None,
+    bank: Annotated[str | None, typer.Option(help="the clip bank, if it was moved")] = None,
 ) -> None:
     """Make one example again from its address; print its plan, compare it with the shard."""
     from wakebeam.regenerating import regenerate as make_again

@@ -118,13 +118,13 @@ def _listen(workspace: Workspace, picture: Path) -> dict[str, Any]:
     """Run the exported detector over test scenes as one stream, time it, draw it."""
     from models.event_matching import match_events
     from models.plots import detector_output
-    from pipeline.input_dataset import judged_examples, read_manifest
+    from pipeline.input_dataset import judged_examples, read_dataset
     from schemas.detection import ReferenceEvent
 
-    manifest = read_manifest(workspace.data)
-    _, audio, events = next(judged_examples(workspace.data, manifest, split="test", batch_size=4))
-    rate = manifest.sample_rate_hz
-    length_s = manifest.example_samples / rate
+    stored = read_dataset(workspace.data)
+    _, audio, events = next(judged_examples(stored, split="test", batch_size=4))
+    rate = stored.sample_rate_hz
+    length_s = stored.example_samples / rate
     stream = np.concatenate(list(audio.numpy()))
     truth = [
         ReferenceEvent(e.onset_s + i * length_s, e.offset_s + i * length_s, e.label, e.kind)

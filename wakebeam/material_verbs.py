@@ -104,6 +104,9 @@ def speak(
     A phrase between slashes is IPA, one in double brackets is in espeak-ng's phonemes:
     "/həˈloʊ/", "[[h@l'oU]]". Another engine than espeak-ng is a line under `speech` in a recipe.
     """
+    from pydantic import ValidationError
+
+    from pipeline.recipe_file import problems
     from schemas.recipe import Speech
     from wakebeam.speaking import speak_entry, speak_recipe
     from wakebeam.workspace import Workspace
@@ -117,13 +120,16 @@ def speak(
         return
     if not phrases or not all(phrases) or out is None:
         raise RequestError("no phrase, or no --out", expected="phrases and a folder, or --recipe")
-    entry = Speech(
-        phrases=tuple(phrases),
-        out=str(out),
-        takes=takes,
-        near_misses=near_misses,
-        languages=tuple(language or ("en",)),
-    )
+    try:
+        entry = Speech(
+            phrases=tuple(phrases),
+            out=str(out),
+            takes=takes,
+            near_misses=near_misses,
+            languages=tuple(language or ("en",)),
+        )
+    except ValidationError as error:
+        raise RequestError(f"this can't be spoken: {problems(error)}") from error
     made, kept = speak_entry(entry, out, seed, Path())
     show(f"{out}: {made} takes spoken, {kept} were there")
     if near_misses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,23 @@ import soundfile
 
 from beam_jobs import files
 from beam_jobs.made_from import recipe_and_bank
-from beam_jobs.synthesize import read_manifest
+from beam_jobs.stored import read_dataset
 from pipeline.example_codec import decode_example
 from pipeline.scene_source import SceneExample, SceneSource
 from pipeline.tfrecord import RecordReader
-from schemas.dataset import plan_shards
+from schemas.dataset import ShardSpec, plan_shards
 from schemas.errors import RequestError
-from schemas.recipe import Recipe
 from schemas.scene import example_id, parse_example_id
+from schemas.stored_dataset import generation_folder
 
 
-def regenerate(data: str, address: str, *, bank: Path | None = None) -> dict[str, Any]:
+def regenerate(data: str, address: str, *, bank: str | None = None) -> dict[str, Any]:
     """Make an example again from the manifest and the clip bank, and compare it with the shard.
 
     Args:
         data: folder or URI of the data set.
         address: such as `train/000000123`; may lie beyond the end of the data set.
-        bank: the clip bank's folder, where it isn't any more where the job found it.
+        bank: the clip bank's folder or URI, where it isn't any more where the job found it.
 
     Returns:
         `example`, its `plan` as JSON, and `identical`: True, False, or None where it isn't stored.
@@ -39,10 +40,12 @@ def regenerate(data: str, address: str, *, bank: Path | None = None) -> dict[str
         split, index = parse_example_id(address)
     except ValueError as error:
         raise RequestError(str(error)) from error
-    manifest = read_manifest(data)
-    recipe, clips = recipe_and_bank(data, manifest, bank)
+    dataset = read_dataset(data)
+    number = dataset.generation_of(split, index)
+    folder, manifest = generation_folder(data, number), dataset.manifests[number]
+    recipe, clips = recipe_and_bank(folder, manifest, bank)
     example = SceneSource(recipe, clips, split)[index]
-    stored = _stored(data, recipe, split, index)
+    stored = _stored(folder, plan_shards(recipe, manifest.first_example), split, index)
     return {
         "example": example,
         "plan": json.loads(example.plan.to_json()),
@@ -58,12 +61,12 @@ def write_wav(example: SceneExample, path: Path) -> None:
         )
 
 
-def _stored(data: str, recipe: Recipe, split: str, index: int) -> bytes | None:
+def _stored(folder: str, shards: Sequence[ShardSpec], split: str, index: int) -> bytes | None:
     """The record in the shard that holds it; None beyond the end, or if it was rejected."""
     wanted = example_id(split, index)
-    for shard in plan_shards(recipe):
+    for shard in shards:
         if shard.split == split and shard.start <= index < shard.stop:
-            with files.open_bytes(files.join(data, shard.name)) as file:
+            with files.open_bytes(files.join(folder, shard.name)) as file:
                 for record in RecordReader(file, shard.name):
                     if decode_example(record).example_id == wanted:
                         return record

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from beam_jobs.runners import DEFAULT_NUM_WORKERS
-from beam_jobs.synthesize import SynthesisResult, read_manifest, synthesize
+from beam_jobs.stored import read_dataset
+from beam_jobs.synthesize import SynthesisResult, synthesize
 from pipeline.clip_bank import ClipBank, open_or_build_bank
 from schemas.errors import DatasetError, RequestError, WakebeamError
 from schemas.recipe import Recipe
@@ -65,20 +66,22 @@ def make_dataset(
     workspace: Workspace,
     bank: ClipBank,
     *,
+    recipe: Recipe | None = None,
     out: str | None = None,
     beam_arguments: list[str] | None = None,
     num_workers: int = DEFAULT_NUM_WORKERS,
     overwrite: bool = False,
 ) -> SynthesisResult:
-    """Run the Beam job with progress."""
+    """Run the Beam job with progress; `recipe`'s examples are added to what there is."""
     with progress("synth", "scenes") as update:
         return synthesize(
-            workspace.recipe,
+            recipe or workspace.recipe,
             bank.directory,
             out or workspace.data,
             beam_arguments=beam_arguments,
             num_workers=num_workers,
             overwrite=overwrite,
+            append=recipe is not None,
             progress=update,
         )
 
@@ -91,7 +94,7 @@ def make_model(workspace: Workspace, *, overwrite: bool = False) -> Any:
     """
     from models.training import train
 
-    changes = read_manifest(workspace.data).changes(workspace.recipe)
+    changes = read_dataset(workspace.data).first.changes(workspace.recipe)
     if changes:
         raise DatasetError(
             f"{workspace.data} was made from another recipe: {'; '.join(changes[:5])}",
@@ -168,7 +171,7 @@ def _evaluate_stage(workspace: Workspace) -> tuple[str, str]:
     from models.evaluation import evaluate, evaluation_identity
 
     wanted = evaluation_identity(
-        read_card(workspace.model), read_manifest(workspace.data).identity()
+        read_card(workspace.model), read_dataset(workspace.data).identity()
     )
     values = _report(workspace)
     state = "current"

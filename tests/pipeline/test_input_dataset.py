@@ -14,7 +14,7 @@ from pipeline.frame_labels import LabelRule
 from pipeline.input_dataset import (
     judged_examples,
     live_dataset,
-    read_manifest,
+    read_dataset,
     training_dataset,
 )
 from pipeline.scene_source import SceneSource
@@ -59,7 +59,7 @@ def data(made) -> str:
 def _epochs(data: str, epochs: range) -> list[list[str]]:
     """For each epoch the examples seen, each named by its first samples."""
     batches = training_dataset(
-        data, read_manifest(data), split="train", batch_size=16, epochs=epochs, seed=3,
+        read_dataset(data), split="train", batch_size=16, epochs=epochs, seed=3,
         feature_fn=lambda audio: audio, rule=RULE,
     )  # fmt: skip
     rows = [str(row[:40].tolist()) for audio, _, _ in batches for row in audio.numpy()]
@@ -79,7 +79,7 @@ def test_a_resumed_epoch_has_the_order_that_it_would_have_had(data) -> None:
 
 
 def test_judged_examples_are_whole_and_in_order(data) -> None:
-    rows = list(judged_examples(data, read_manifest(data), split="train", batch_size=10))
+    rows = list(judged_examples(read_dataset(data), split="train", batch_size=10))
     assert [name for ids, _, _ in rows for name in ids] == [f"train/{i:09d}" for i in range(47)]
     assert tf.concat([audio for _, audio, _ in rows], 0).shape == (47, 16000)
 
@@ -99,14 +99,14 @@ def test_an_example_made_alone_is_the_stored_one(made) -> None:
 
 def test_live_training_gives_the_tensors_of_the_shards(made) -> None:
     recipe_, bank, data = made
-    manifest = read_manifest(data)
+    dataset = read_dataset(data)
     how = {"batch_size": 16, "epochs": range(2), "seed": 3, "rule": RULE}
-    stored = training_dataset(data, manifest, split="train", feature_fn=lambda audio: audio, **how)
+    stored = training_dataset(dataset, split="train", feature_fn=lambda audio: audio, **how)
     live = live_dataset(
         SceneSource(recipe_, bank, "train"),
         feature_fn=lambda audio: audio,
-        encoding=manifest.encoding,
-        example_samples=manifest.example_samples,
+        encoding=dataset.encoding,
+        example_samples=dataset.example_samples,
         **how,
     )
 
@@ -124,8 +124,8 @@ def test_live_training_gives_the_tensors_of_the_shards(made) -> None:
     again = live_dataset(
         SceneSource(recipe_, bank, "train"),
         feature_fn=lambda audio: audio,
-        encoding=manifest.encoding,
-        example_samples=manifest.example_samples,
+        encoding=dataset.encoding,
+        example_samples=dataset.example_samples,
         **how,
     )
     for one, other in zip(live, again, strict=True):

@@ -85,3 +85,12 @@ def test_a_shared_recording_is_in_all_splits_and_moves_nobody() -> None:
     assert all(shared in by_split[split] for split in SPLITS)
     alone = split_clips(clips, Fractions())
     assert all(set(by_split[split]) - {shared} == set(alone[split]) for split in SPLITS)
+
+
+def test_a_recipe_may_keep_a_speaker_in_a_split() -> None:
+    clips = [clip(f"{i}.wav", 10, group=f"s{i}") for i in range(5)]
+    free = assign_splits(clips, Fractions())
+    other = next(split for split in SPLITS if split != free["s3"])
+    kept = assign_splits(clips, Fractions(keep={"s3": other, "nobody": "test"}))
+    assert kept["s3"] == other
+    assert kept.keys() == free.keys()

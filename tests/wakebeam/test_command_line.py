@@ -189,3 +189,5 @@ def test_a_recipe_that_speaks_its_own_material(tmp_path) -> None:
     assert sum("hello_beacon__" in row["take"] for row in checked["takes"]) == 4
     place("speak", "go", "--recipe", "w", code=2)
     place("speak", "go", code=2)
+    said = place("speak", "go", "--out", "x", "--language", "de", "--near-misses", "2", code=2)
+    assert "leave out languages" in said.stderr

@@ -1,0 +1,86 @@
+"""Growing a data set: what a new generation must have in common with those that are there.
+
+The new examples' indices go on where the last generation's end, so no address is given twice and
+none of them repeats a scene. Nothing that is there is touched: readers see the data set as it was
+until the new generation's manifest is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from beam_jobs.job import SynthesisJob
+from beam_jobs.made_from import recipe_and_bank
+from beam_jobs.stored import read_dataset
+from pipeline.clip_bank import ClipBank
+from pipeline.splits import assign_splits
+from schemas.errors import RequestError
+from schemas.recipe import Recipe
+from schemas.scene import SceneSpec
+from schemas.stored_dataset import StoredDataset, generation_folder
+
+
+def next_generation(job: SynthesisJob, bank: ClipBank) -> SynthesisJob:
+    """Return the job that adds `job`'s examples to the data set at `job.out`.
+
+    Raises:
+        DatasetError: that isn't complete, or a clip bank that it was made from is gone.
+        RequestError: the new examples would not fit the old ones.
+    """
+    stored = read_dataset(job.out)
+    _require_same_kind(stored, job.recipe)
+    recipe = _with_same_splits(stored, job.recipe, bank)
+    return replace(
+        job,
+        recipe_json=recipe.model_dump_json(by_alias=True),
+        out=generation_folder(stored.location, len(stored.manifests)),
+        first_example=stored.next_example(),
+        follows=stored.identity(),
+    )
+
+
+def _require_same_kind(stored: StoredDataset, recipe: Recipe) -> None:
+    spec = SceneSpec.of(recipe)
+    wanted = {
+        "sample_rate_hz": (spec.sample_rate_hz, stored.sample_rate_hz),
+        "scene.duration_s in samples": (spec.num_samples, stored.example_samples),
+        "dataset.encoding": (recipe.dataset.encoding, stored.encoding),
+        "keyword labels": (recipe.labels, stored.labels),
+    }
+    for name, (new, old) in wanted.items():
+        if new != old:
+            raise RequestError(
+                f"{name}: {new!r} in the recipe, {old!r} in {stored.location}",
+                expected="examples of one kind in a data set",
+                fix="change the recipe, or make a data set of its own",
+            )
+
+
+def _with_same_splits(stored: StoredDataset, recipe: Recipe, bank: ClipBank) -> Recipe:
+    """The recipe, with everyone in the split that they were in; else the test would be no test.
+
+    Other shares would move some, and so would new material where speakers are few.
+    """
+    old: dict[str, str] = {}
+    for folder, manifest in stored.generations():
+        made = recipe.content(bank.digest)
+        if all(manifest.content[key] == made[key] for key in ("bank", "splits")):
+            continue
+        old_recipe, old_bank = recipe_and_bank(folder, manifest, None)
+        old = assign_splits(old_bank.clips, old_recipe.splits) | old
+    new = assign_splits(bank.clips, recipe.splits)
+    keep = {group: old[group] for group in old.keys() & new.keys() if old[group] != new[group]}
+    if not keep:
+        return recipe
+    splits = recipe.splits.model_copy(update={"keep": recipe.splits.keep | keep})
+    new = assign_splits(bank.clips, splits)
+    torn = sorted(group for group in old.keys() & new.keys() if old[group] != new[group])
+    if torn:
+        raise RequestError(
+            f"{len(torn)} speakers or sources would change their split, such as {torn[0]!r}: "
+            f"{old[torn[0]]} before, {new[torn[0]]} now",
+            expected="everyone in the split that they were in, or the test would be no test",
+            fix="a recording is there under the names of two of them, or splits.keep says so: "
+            "remove it, or make the data set anew (--overwrite)",
+        )
+    return recipe.model_copy(update={"splits": splits})

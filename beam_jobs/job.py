@@ -1,0 +1,65 @@
+"""What one run of the synthesis job makes: a generation of a data set; all that workers must know.
+
+It is small, made of plain values and the same for every worker; from it and the clip bank alone
+each of them derives the same shards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from schemas.canonical import digest
+from schemas.dataset import ShardSpec, plan_shards
+from schemas.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class SynthesisJob:
+    """One generation in the making.
+
+    Attributes:
+        recipe_json: the recipe.
+        bank: folder or URI of the clip bank.
+        bank_digest: what it must hold.
+        out: folder or URI of the generation.
+        first_example: by split, the index of the first example; empty: 0.
+        follows: identity of the generation before it; empty for the first.
+        started_unix_s: for the manifest's `run`.
+    """
+
+    recipe_json: str
+    bank: str
+    bank_digest: str
+    out: str
+    first_example: Mapping[str, int] = field(default_factory=dict)
+    follows: str = ""
+    started_unix_s: float = field(default_factory=time.time)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return Recipe.model_validate_json(self.recipe_json)
+
+    @cached_property
+    def recipe_digest(self) -> str:
+        """Content digest of recipe and bank, which every record carries."""
+        return self.recipe.content_digest(self.bank_digest)
+
+    @cached_property
+    def shards(self) -> tuple[ShardSpec, ...]:
+        """All shards, in order of split and index."""
+        return plan_shards(self.recipe, self.first_example)
+
+    @property
+    def num_examples(self) -> int:
+        """Examples in all shards."""
+        return sum(shard.stop - shard.start for shard in self.shards)
+
+    def identity(self) -> dict[str, str]:
+        """Return what `job.json` holds: digests of the content and the layout."""
+        layout = digest([[shard.name, shard.start, shard.stop] for shard in self.shards])
+        values = {"recipe_digest": self.recipe_digest, "shards_digest": layout}
+        return values | ({"follows": self.follows} if self.follows else {})
