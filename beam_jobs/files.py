@@ -26,6 +26,11 @@ def join(*parts: str) -> str:
     return str(FileSystems.join(*parts))
 
 
+def absolute(path: str) -> str:
+    """Return a path that means the same in any process of any folder."""
+    return os.path.abspath(path) if _is_local(path) else path
+
+
 def exists(path: str) -> bool:
     """Return whether `path` exists."""
     return bool(FileSystems.exists(path))

@@ -27,6 +27,7 @@ from schemas.errors import DatasetError, RequestError
 
 DEFAULT_RUNNER = "FnApiRunner"
 DEFAULT_NUM_WORKERS = 2
+_DASK_RUNNER = "apache_beam.runners.dask.dask_runner.DaskRunner"  # Beam has no short name for it
 
 
 class Engine:
@@ -85,7 +86,7 @@ class Engine:
             return FnApiRunner(watched_subprocesses())
         name = self.options.view_as(StandardOptions).runner or DEFAULT_RUNNER
         try:
-            return create_runner(name)
+            return create_runner(_DASK_RUNNER if name.lower() in ("dask", "daskrunner") else name)
         except (ValueError, ImportError, AttributeError) as error:
             raise RequestError(
                 f"Beam has no runner {name!r} here ({str(error).splitlines()[0][:200]})",
@@ -116,6 +117,8 @@ def _parsed(arguments: list[str], num_workers: int) -> PipelineOptions:
         ]
     try:
         options = PipelineOptions([*defaults, *arguments])
+        if "dask" in str(options.view_as(StandardOptions).runner).lower():
+            import apache_beam.runners.dask.dask_runner  # noqa: F401  else its options are unknown
         unknown = _unknown_options(options, arguments)
     except SystemExit as error:
         raise RequestError(
@@ -151,11 +154,7 @@ def _divide_for_dask(options: PipelineOptions, num_shards: int) -> None:
 
 
 def _unknown_options(options: PipelineOptions, arguments: list[str]) -> list[str]:
-    known = set(options.get_all_options(retain_unknown_options=False))
+    known: set[str] = set()
+    options.get_all_options(add_extra_args_fn=lambda p: known.update(p._option_string_actions))
     given = [a.split("=", 1)[0] for a in arguments if a.startswith("--")]
-    flags = {flag for name in known for flag in (name, f"dask_{name}")}
-    return [
-        name
-        for name in given
-        if name[2:] not in flags and name[2:].removeprefix("no_") not in flags
-    ]
+    return [name for name in given if name not in known]

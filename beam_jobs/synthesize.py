@@ -81,8 +81,9 @@ def synthesize(
         RequestError: the recipe can't be met or `out` holds something else; nothing was written.
         DatasetError: shards failed; what was finished is kept and the same command goes on.
     """
-    clips = open_bank(str(bank))
-    job = SynthesisJob(recipe.model_dump_json(by_alias=True), str(bank), clips.digest, out)
+    bank, out = files.absolute(str(bank)), files.absolute(out)
+    clips = open_bank(bank)
+    job = SynthesisJob(recipe.model_dump_json(by_alias=True), bank, clips.digest, out)
     if append:
         job = next_generation(job, clips)
     engine = Engine(beam_arguments or [], num_workers=num_workers, num_shards=len(job.shards))
