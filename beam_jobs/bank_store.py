@@ -1,11 +1,20 @@
-"""Clip banks wherever they lie: in a folder, or at a URI."""
+"""Clip banks wherever they lie: in a folder, or at a URI.
+
+One at a URI is used through a folder of this machine: its index is brought there when it is
+opened, each pack when a clip of it is first asked for. Workers of one machine share that folder.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
 from pathlib import Path
 
+from apache_beam.io.filesystem import BeamIOError
+
 from beam_jobs import files
-from pipeline.clip_bank import INDEX_NAME, ClipBank
+from pipeline.clip_bank import INDEX_NAME, REJECTS_NAME, ClipBank
 from schemas.errors import DatasetError
 
 
@@ -19,7 +28,7 @@ def open_bank(location: str, digest: str = "") -> ClipBank:
     Raises:
         DatasetError: it isn't there, or is another one.
     """
-    bank = ClipBank.open(Path(location))
+    bank = _fetched(location) if files.is_uri(location) else ClipBank.open(Path(location))
     if digest and bank.digest != digest:
         raise DatasetError(
             f"{location} holds clip bank {bank.digest[:16]}", expected=f"clip bank {digest[:16]}"
@@ -30,3 +39,23 @@ def open_bank(location: str, digest: str = "") -> ClipBank:
 def is_bank(location: str) -> bool:
     """Return whether a clip bank lies in a folder or at a URI."""
     return files.exists(files.join(location, INDEX_NAME))
+
+
+def _fetched(location: str) -> ClipBank:
+    try:
+        text = files.read_text(files.join(location, INDEX_NAME))
+        digest = str(json.loads(text)["digest"])
+    except (OSError, BeamIOError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{location} is not a clip bank that can be read ({error})",
+            fix="name the right one, or make it again with `wakebeam check RECIPE`",
+        ) from error
+    folder = Path(tempfile.gettempdir(), f"wakebeam-banks-{os.getuid()}", digest[:32])
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in (REJECTS_NAME, INDEX_NAME):
+        files.copy_to_local(files.join(location, name), folder / name)
+
+    def fetch(name: str) -> None:
+        files.copy_to_local(files.join(location, name), folder / name)
+
+    return ClipBank.open(folder, fetch, location)

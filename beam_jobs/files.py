@@ -10,14 +10,20 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
-from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystem import CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
+from schemas.errors import DatasetError
+
 TEMPORARY_MARK = ".tmp-"
+_CHUNK_BYTES = 4 << 20
 _GLOB_LETTERS = re.compile(r"[*?\[]")
 
 
@@ -64,6 +70,45 @@ def sizes(folder: str, prefix: str = "") -> dict[str, int]:
     return {item.path: item.size_in_bytes for item in result.metadata_list}
 
 
+def tree(root: str) -> list[FileMetadata]:
+    """Return the metadata of a file at a URI, or of all files whose names begin with it and `/`."""
+    pattern = _GLOB_LETTERS.sub(r"[\g<0>]", root.rstrip("/"))
+    below, itself = FileSystems.match([f"{pattern}/**", pattern])
+    return list(below.metadata_list) or list(itself.metadata_list)
+
+
+def copy_to_local(path: str, target: Path) -> None:
+    """Bring a file to this machine; it is whole under its name or not there.
+
+    Raises:
+        DatasetError: it can't be read, or ends early.
+    """
+    wanted = _size(path)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".fetching-", delete=False) as copy:
+        try:
+            with open_bytes(path) as source:
+                shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+            if copy.tell() != wanted:
+                raise OSError(f"it ended after {copy.tell()} of {wanted} bytes")
+            os.replace(copy.name, target)
+        except BaseException:
+            os.unlink(copy.name)
+            raise
+
+
+def rename(source: str, target: str) -> None:
+    """Give a file another name; one that has it is replaced."""
+    FileSystems.rename([source], [target])
+
+
+def remove_folder(path: str) -> None:
+    """Remove a folder of ours with all that is in it."""
+    if _is_local(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        delete([item.path for item in tree(path)])
+
+
 def subfolders(folder: str) -> list[str]:
     """Return the names of the folders in `folder`; none where folders are only part of names."""
     if not _is_local(folder):
@@ -99,8 +144,20 @@ def make_folder(path: str) -> None:
             FileSystems.mkdirs(path)
 
 
+def is_uri(path: str) -> bool:
+    """Return whether a path names a place on another file system than this machine's."""
+    return "://" in path
+
+
 def _is_local(path: str) -> bool:
-    return "://" not in path
+    return not is_uri(path)
+
+
+def _size(path: str) -> int:
+    (found,) = FileSystems.match([_GLOB_LETTERS.sub(r"[\g<0>]", path)])
+    if len(found.metadata_list) != 1:
+        raise DatasetError(f"{path} is not there")
+    return int(found.metadata_list[0].size_in_bytes)
 
 
 @contextlib.contextmanager

@@ -40,7 +40,6 @@ class Engine:
 
     Attributes:
         options: ours are only defaults.
-        runner: a fresh one.
 
     Raises:
         RequestError: an option is malformed, unknown to Beam, or the runner can't do the job.
@@ -51,16 +50,18 @@ class Engine:
         self.name = (self.options.view_as(StandardOptions).runner or DEFAULT_RUNNER).lower()
         if self._is("dask"):
             _divide_for_dask(self.options, num_shards)
-        self.runner = self._make_runner()
+        self._runner = self._make_runner()
 
-    def run(self, pipeline: beam.Pipeline) -> None:
-        """Run a pipeline to its end.
+    def run(self, step: beam.PTransform) -> None:
+        """Run a pipeline of one step to its end.
 
         Raises:
             DatasetError: the engine gave up; shards that are done stay.
         """
         try:
             with contextlib.ExitStack() as stack:
+                pipeline = beam.Pipeline(runner=self._runner, options=self.options)
+                _ = pipeline | step
                 result = pipeline.run()
                 client = getattr(result, "client", None)
                 if client is not None:  # Dask's, which its runner leaves open

@@ -12,12 +12,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import apache_beam as beam
 
 from beam_jobs import files, output_state
 from beam_jobs.appending import next_generation
@@ -26,14 +22,12 @@ from beam_jobs.job import SynthesisJob
 from beam_jobs.runners import DEFAULT_NUM_WORKERS, Engine
 from beam_jobs.stored import read_manifest
 from beam_jobs.transforms import SynthesizeScenes
+from beam_jobs.watching import Progress, watched
 from pipeline.recipe_file import load_recipe
 from pipeline.scene_source import SceneSource
 from schemas.dataset import Manifest
 from schemas.errors import DatasetError, WakebeamError
 from schemas.recipe import Recipe
-
-Progress = Callable[[int, int], None]
-_POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -107,10 +101,8 @@ def synthesize(
         for source in sources:
             with contextlib.suppress(Exception):  # the job says of each scene why it can't be made
                 _ = source[0]  # compiles the loops once, before workers would at the same time
-        pipeline = beam.Pipeline(runner=engine.runner, options=engine.options)
-        _ = pipeline | SynthesizeScenes(job)
-        with _Watch(job, progress):
-            engine.run(pipeline)
+        with watched(progress, job.num_examples, lambda: _num_done(job)):
+            engine.run(SynthesizeScenes(job))
         return _outcome(job)
 
 
@@ -133,6 +125,13 @@ def run(argv: list[str] | None = None) -> SynthesisResult:
     )
 
 
+def _num_done(job: SynthesisJob) -> int:
+    """About how many examples are written; counted in bytes, since engines differ."""
+    samples = job.recipe.scene.duration_s * job.recipe.sample_rate_hz
+    bytes_each = samples * (2.0 if job.recipe.dataset.encoding == "pcm16" else 1.2)
+    return int(output_state.bytes_written(job.out) / bytes_each)
+
+
 def _outcome(job: SynthesisJob) -> SynthesisResult:
     failures_path = files.join(job.out, output_state.FAILURES_NAME)
     if files.exists(failures_path):
@@ -146,33 +145,6 @@ def _outcome(job: SynthesisJob) -> SynthesisResult:
     manifest = read_manifest(job.out)
     reused = int(manifest.run["shards_reused"])
     return SynthesisResult(manifest, False, reused, len(manifest.shards) - reused)
-
-
-class _Watch:
-    """Calls `progress` from a thread while the job runs; counts bytes, since engines differ."""
-
-    def __init__(self, job: SynthesisJob, progress: Progress | None) -> None:
-        self._job = job
-        self._progress = progress
-        samples = job.recipe.scene.duration_s * job.recipe.sample_rate_hz
-        self._bytes_each = samples * (2.0 if job.recipe.dataset.encoding == "pcm16" else 1.2)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> None:
-        if self._progress is not None:
-            self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._progress is not None:
-            self._thread.join()
-
-    def _watch(self) -> None:
-        total = self._job.num_examples
-        while self._progress is not None and not self._stop.wait(_POLL_S):
-            done = int(output_state.bytes_written(self._job.out) / self._bytes_each)
-            self._progress(min(done, total), total)
 
 
 if __name__ == "__main__":

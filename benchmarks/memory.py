@@ -21,9 +21,9 @@ from typing import Any
 
 import soundfile
 
+from beam_jobs.bank_building import open_or_build_bank
 from benchmarks.clips import EFFECTS, EXERCISE, MATERIAL, Bank
 from benchmarks.measuring import RUNS, high_water_mib, show
-from pipeline.clip_bank import open_or_build_bank
 from schemas.recipe import Recipe
 
 RATE = 44_100

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.audio_file import AUDIO_SUFFIXES
+from pipeline.material_files import FoundFile, LocalFiles, MaterialFiles
 from schemas.canonical import digest
 from schemas.clips import ROLES, Role
 from schemas.errors import MaterialError
@@ -34,9 +35,10 @@ class SourceFile:
         group: the speaker, if a pattern found one; None: the file itself is its group.
         shared: heard in all splits.
         reject: why it can't be used, known before opening; else empty.
+        num_bytes, stamp: what tells that the file has changed.
     """
 
-    path: Path
+    path: str
     clip_id: str
     role: Role
     kind: str
@@ -45,90 +47,96 @@ class SourceFile:
     group: str | None
     reject: str = ""
     shared: bool = False
+    num_bytes: int = 0
+    stamp: str = ""
 
 
-def list_material(recipe: Recipe, base_dir: Path) -> list[SourceFile]:
+def list_material(
+    recipe: Recipe, base_dir: str | Path, files: MaterialFiles | None = None
+) -> list[SourceFile]:
     """Return all files of the recipe's material, sorted by clip id.
+
+    Args:
+        recipe: names folders and files, by path or URI.
+        base_dir: where relative paths start.
+        files: the file system that they lie on; None: this machine's.
 
     Raises:
         MaterialError: a path doesn't exist.
     """
+    system: MaterialFiles = files or LocalFiles()
     material = recipe.material
     names: Counter[str] = Counter()
-    files: list[SourceFile] = []
+    sources: list[SourceFile] = []
     for role in ROLES:
         for entry in getattr(material, role):
-            root = base_dir / entry.path
-            if not root.exists():
+            root = path_from(base_dir, entry.path)
+            try:
+                listing = system.listing(root)
+            except FileNotFoundError as error:
                 raise MaterialError(
                     f"material.{role} {entry.path!r} does not exist (looked at {root})",
                     fix="correct the path (relative ones start at the recipe's folder), or run "
                     "`wakebeam speak --recipe` first if it is to be spoken",
-                )
-            name = f"{role}/{_printable(root.resolve().name) or 'root'}"
+                ) from error
+            name = f"{role}/{_printable(system.true_name(root)) or 'root'}"
             names[name] += 1
             prefix = name if names[name] == 1 else f"{name}-{names[name]}"
             kind = entry.kind if isinstance(entry, NegativeMaterial) else role
             label: str = kind
             if isinstance(entry, KeywordMaterial | NegativeMaterial) and entry.label:
                 label = entry.label
-            licence = entry.licence or _licence_of(root)
+            licence = entry.licence or _licence_of(root, listing, system)
             spoken = SPOKEN_PATTERN if _is_spoken(recipe, base_dir, root) else None
-            for path, relative in _walk(root):
-                group, reject = _group(relative, entry.speaker_pattern or spoken)
-                clip_id = f"{prefix}/{_printable(relative)}"
-                shared = getattr(entry, "shared", False)
-                files.append(
-                    SourceFile(path, clip_id, role, kind, label, licence, group, reject, shared)
+            for found in listing:
+                if _suffix(found.relative) not in AUDIO_SUFFIXES:
+                    continue
+                group, reject = _group(found.relative, entry.speaker_pattern or spoken)
+                sources.append(
+                    SourceFile(
+                        path=found.path,
+                        clip_id=f"{prefix}/{_printable(found.relative)}",
+                        role=role,
+                        kind=kind,
+                        label=label,
+                        licence=licence,
+                        group=group,
+                        reject=reject,
+                        shared=getattr(entry, "shared", False),
+                        num_bytes=found.num_bytes,
+                        stamp=found.stamp,
+                    )
                 )
-    return sorted(_unique(files), key=lambda file: file.clip_id)
+    return sorted(_unique(sources), key=lambda file: file.clip_id)
 
 
-def _is_spoken(recipe: Recipe, base_dir: Path, root: Path) -> bool:
+def path_from(base: str | Path, path: str) -> str:
+    """Return `path` as seen from `base`, either of which may be a URI."""
+    if "://" in path:
+        return path
+    return f"{str(base).rstrip('/')}/{path}" if "://" in str(base) else str(Path(base) / path)
+
+
+def _is_spoken(recipe: Recipe, base_dir: str | Path, root: str) -> bool:
     """Whether a folder is one that the recipe's `speech` fills: its file names tell the voices."""
-    outs = [(base_dir / entry.out).resolve() for entry in recipe.speech]
-    return any(root.resolve().is_relative_to(out) for out in outs)
+    if "://" in root:
+        return False
+    outs = [Path(base_dir, entry.out).resolve() for entry in recipe.speech]
+    return any(Path(root).resolve().is_relative_to(out) for out in outs)
 
 
-def material_fingerprint(recipe: Recipe, base_dir: Path) -> str:
+def material_fingerprint(recipe: Recipe, files: Sequence[SourceFile]) -> str:
     """Return a digest that changes whenever a file or the way it is read changes.
 
     Made from names, sizes and modification times, so that unchanged material isn't decoded again.
     """
     rows = []
-    for file in list_material(recipe, base_dir):
-        stat = file.path.stat()
+    for file in files:
         row = [file.clip_id, file.kind, file.label, file.licence, file.group, file.reject]
-        rows.append([*row, file.shared, stat.st_size, stat.st_mtime_ns])
+        rows.append([*row, file.shared, file.num_bytes, file.stamp])
     material = recipe.material
     how = [material.trim, material.channel, material.keyword_parts]
     return digest([recipe.sample_rate_hz, how, rows])
-
-
-def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """`os.walk` that follows links to folders, but into no folder twice."""
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        yield folder, folders, names
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, str]]:
-    if root.is_file():
-        yield root, root.name
-        return
-    for folder, folders, names in walk(root):
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        for name in names:
-            path = Path(folder, name)
-            hidden = name.startswith(".")
-            if not hidden and path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-                yield path, path.relative_to(root).as_posix()
 
 
 def _group(relative: str, pattern: str | None) -> tuple[str | None, str]:
@@ -160,11 +168,22 @@ def _renamed(file: SourceFile, clip_id: str) -> SourceFile:
     return replace(file, clip_id=clip_id)
 
 
-def _licence_of(root: Path) -> str | None:
-    folder = root if root.is_dir() else root.parent
-    for name in _LICENCE_NAMES:
-        path = folder / name
-        if path.is_file():
-            lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+def _licence_of(root: str, listing: Sequence[FoundFile], system: MaterialFiles) -> str | None:
+    """The first line of a licence file in the folder, or beside the file, that `root` is."""
+    alone = len(listing) == 1 and listing[0].path == root
+    folder = root.rstrip("/").rpartition("/")[0] if alone else root.rstrip("/")
+    names = _LICENCE_NAMES if alone else [n for n in _LICENCE_NAMES if _lists(listing, n)]
+    for name in names:
+        text = system.read_text(f"{folder}/{name}" if folder else name)
+        if text is not None:
+            lines = text.strip().splitlines()
             return lines[0].strip()[:200] if lines else None
     return None
+
+
+def _lists(listing: Sequence[FoundFile], name: str) -> bool:
+    return any(found.relative == name for found in listing)
+
+
+def _suffix(relative: str) -> str:
+    return os.path.splitext(relative)[1].lower()

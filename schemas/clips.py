@@ -22,7 +22,8 @@ class Clip:
         label: the class stored with its events.
         group: speaker or source; one group never reaches two splits.
         licence: as the recipe gives it, or None.
-        first_sample: where it starts in the bank's pack.
+        pack: name of the pack that holds it.
+        first_sample: where it starts in the pack.
         num_samples: its length at the bank's rate.
         level_dbfs: RMS over its active frames, re int16 full scale.
         peak: largest absolute int16 value, 1 … 32768.
@@ -36,6 +37,7 @@ class Clip:
     label: str
     group: str
     licence: str | None
+    pack: str
     first_sample: int
     num_samples: int
     level_dbfs: float

@@ -142,6 +142,7 @@ class Material(Section):
     )
     channel: Literal["mix", "first"] = Field("mix", description="of several channels")
     trim: bool = Field(True, description="cut takes to where the sound is; False: as recorded")
+    bank: str = Field("bank", description="folder or URI of the clip banks; workers read them")
 
 
 class Fractions(Section):

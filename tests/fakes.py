@@ -25,6 +25,7 @@ def clip(name: str, num_samples: int, **fields: Any) -> Clip:
         "label": {"negative": "speech", "keyword": "kw"}.get(role, role),
         "group": name,
         "licence": None,
+        "pack": "",
         "first_sample": 0,
         "num_samples": num_samples,
         "level_dbfs": -20.0,

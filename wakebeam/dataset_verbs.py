@@ -48,7 +48,7 @@ def synth(
     added = Workspace.open(add_recipe) if add_recipe else workspace
     wanted = added.recipe if add_recipe else _more(workspace.recipe, where, append or 0)
     with workspace.alone():
-        bank, _ = make_bank(added)
+        bank, _ = make_bank(added, beam_arguments=context.args, num_workers=num_workers)
         result = make_dataset(
             workspace,
             bank,

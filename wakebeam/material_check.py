@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.audio_file import read_audio, to_mono
 from pipeline.clip_bank import ClipBank
 from pipeline.material import list_material
+from pipeline.material_files import MaterialFiles
 from pipeline.quality import TakeQuality, faults, fingerprint, measure, near_doubles
 from pipeline.splits import split_clips
 from schemas.errors import AudioError
@@ -29,16 +30,18 @@ def check_material(
     recipe: Recipe,
     bank: ClipBank,
     base_dir: Path,
+    system: MaterialFiles,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Return `takes` (each keyword take with its faults) and `near_doubles`, as plain values."""
-    files = [file for file in list_material(recipe, base_dir) if file.role == "keyword"]
+    files = [file for file in list_material(recipe, base_dir, system) if file.role == "keyword"]
     known = {clip.clip_id for clip in bank.clips}
     measured: dict[str, dict[str, TakeQuality]] = {}
     for done, file in enumerate(files, start=1):
         if file.clip_id in known:
             try:
-                x, rate = read_audio(file.path)
+                with system.local_copy(file.path) as path:
+                    x, rate = read_audio(path)
                 measured.setdefault(file.label, {})[file.clip_id] = measure(to_mono(x), rate)
             except AudioError:
                 pass  # in the bank's list of rejects, or changed since

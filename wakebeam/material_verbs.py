@@ -59,6 +59,7 @@ def check(
     ] = False,
 ) -> None:
     """Show what the material is like and what the recipe would make; makes no scenes."""
+    from beam_jobs.material_files import AnyFiles
     from wakebeam.checking import check as check_recipe
     from wakebeam.checking import check_text
     from wakebeam.console import progress
@@ -69,7 +70,7 @@ def check(
     workspace = Workspace.open(recipe, set_ or ())
     bank, _ = make_bank(workspace)
     with progress("check", "takes") as update:
-        material = check_material(workspace.recipe, bank, workspace.folder, update)
+        material = check_material(workspace.recipe, bank, workspace.folder, AnyFiles(), update)
     found = check_recipe(workspace.recipe, bank)
     if as_json:
         show_json(found | material)

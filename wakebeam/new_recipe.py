@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.audio_file import AUDIO_SUFFIXES
-from pipeline.material import walk
+from pipeline.material_files import walk
 from pipeline.recipe_file import guess_speaker_pattern, load_recipe
 from pipeline.recipe_template import DEFAULT_PRESET, recipe_template
 from schemas.errors import MaterialError, RequestError

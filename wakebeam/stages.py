@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from beam_jobs.bank_building import open_or_build_bank
 from beam_jobs.runners import DEFAULT_NUM_WORKERS
 from beam_jobs.stored import read_dataset
 from beam_jobs.synthesize import SynthesisResult, synthesize
-from pipeline.clip_bank import ClipBank, open_or_build_bank
+from pipeline.clip_bank import ClipBank
 from schemas.errors import DatasetError, RequestError, WakebeamError
 from schemas.recipe import Recipe
 from wakebeam.console import clock, progress, say
@@ -51,13 +52,20 @@ def run_all(
     return _report(workspace)
 
 
-def make_bank(workspace: Workspace) -> tuple[ClipBank, bool]:
+def make_bank(
+    workspace: Workspace,
+    *,
+    beam_arguments: list[str] | None = None,
+    num_workers: int = DEFAULT_NUM_WORKERS,
+) -> tuple[ClipBank, bool]:
     """Return the recipe's clip bank, and whether it was there already."""
     with progress("bank", "files") as update:
         return open_or_build_bank(
             workspace.recipe,
             base_dir=workspace.folder,
             bank_root=workspace.bank_root,
+            beam_arguments=beam_arguments,
+            num_workers=num_workers,
             progress=update,
         )
 
@@ -76,7 +84,7 @@ def make_dataset(
     with progress("synth", "scenes") as update:
         return synthesize(
             recipe or workspace.recipe,
-            bank.directory,
+            bank.location,
             out or workspace.data,
             beam_arguments=beam_arguments,
             num_workers=num_workers,

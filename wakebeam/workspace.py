@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.lock_file import held_alone
+from pipeline.material import path_from
 from pipeline.recipe_file import load_recipe
 from schemas.errors import RecipeError, WakebeamError
 from schemas.recipe import Recipe
@@ -59,15 +60,14 @@ class Workspace:
         return self.recipe_path.resolve().parent
 
     @property
-    def bank_root(self) -> Path:
-        """Folder that holds clip banks, each in a folder named by its digest."""
-        return self.folder / "bank"
+    def bank_root(self) -> str:
+        """Folder or URI that holds clip banks, each in a folder named by its digest."""
+        return path_from(self.folder, self.recipe.material.bank)
 
     @property
     def data(self) -> str:
         """Folder or URI of the data set."""
-        out = self.recipe.dataset.out
-        return out if "://" in out else str(self.folder / out)
+        return path_from(self.folder, self.recipe.dataset.out)
 
     @property
     def model(self) -> Path:
@@ -83,7 +83,7 @@ class Workspace:
         if "://" in self.data:
             return
         data = Path(os.path.abspath(self.data))
-        for taken in (self.bank_root, self.model, self.export):
+        for taken in (Path(self.bank_root), self.model, self.export):
             if data == taken or data in taken.parents or taken in data.parents:
                 raise RecipeError(
                     f"dataset.out {self.recipe.dataset.out!r} is {data}, where the recipe's "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.clip_bank import ClipBank, build_bank
+from beam_jobs.bank_building import build_bank
+from pipeline.clip_bank import ClipBank
 from tests.audio_factory import material
 from tests.beam_jobs.small_job import job_recipe
 

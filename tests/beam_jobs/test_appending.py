@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beam_jobs.bank_building import build_bank
 from beam_jobs.stored import read_dataset
 from beam_jobs.synthesize import synthesize
 from beam_jobs.verification import verify
-from pipeline.clip_bank import build_bank
 from pipeline.example_codec import decode_example
 from pipeline.input_dataset import judged_examples
 from pipeline.input_dataset import read_dataset as read_with_tensorflow

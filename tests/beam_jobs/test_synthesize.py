@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
+from beam_jobs.bank_building import build_bank
 from beam_jobs.synthesize import synthesize
 from beam_jobs.verification import verify
-from pipeline.clip_bank import build_bank
 from schemas.dataset import plan_shards
 from schemas.effects import EFFECTS
 from schemas.errors import DatasetError, InfeasibleScene, RequestError

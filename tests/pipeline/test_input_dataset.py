@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from beam_jobs.bank_building import build_bank
 from beam_jobs.synthesize import synthesize
-from pipeline.clip_bank import build_bank
 from pipeline.frame_labels import LabelRule
 from pipeline.input_dataset import (
     judged_examples,

@@ -12,9 +12,9 @@ from matplotlib import mlab
 from pydub import AudioSegment
 from scipy import signal, stats
 
+from beam_jobs.bank_building import build_bank
 from models.features import SpecgramFrontEnd
 from pipeline.audio_file import read_audio, resample, to_int16
-from pipeline.clip_bank import build_bank
 from pipeline.frame_labels import LabelRule, exercise_step, frame_labels, last_ms
 from pipeline.overlay import apply_gain, level_dbfs, ms_to_frame, overlay, overlay_scene
 from pipeline.recipe_file import load_recipe
