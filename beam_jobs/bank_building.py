@@ -168,7 +168,7 @@ def _build(
         make = MakePart(recipe.model_dump_json(by_alias=True), folder)
         if len(parts) > 1:
             engine = Engine(beam_arguments, num_workers=num_workers, num_shards=len(parts))
-            with watched(progress, len(sources), lambda: _num_done(folder, parts)):
+            with watched(progress, len(sources), folder, lambda: _num_done(folder, parts)):
                 engine.run(_MakeParts([part.index for part in parts], make))
         else:
             for part in parts:

@@ -19,7 +19,10 @@ from typing import BinaryIO
 
 from apache_beam.io.filesystem import CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.value_provider import RuntimeValueProvider
 
+from beam_jobs import s3_clients
 from schemas.errors import DatasetError
 
 TEMPORARY_MARK = ".tmp-"
@@ -39,12 +42,12 @@ def absolute(path: str) -> str:
 
 def exists(path: str) -> bool:
     """Return whether `path` exists."""
-    return bool(FileSystems.exists(path))
+    return bool(_systems().exists(path))
 
 
 def open_bytes(path: str) -> BinaryIO:
     """Open `path` for reading, uncompressed whatever its name says."""
-    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return _systems().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
 def read_text(path: str) -> str:
@@ -66,14 +69,14 @@ def sizes(folder: str, prefix: str = "") -> dict[str, int]:
         except (FileNotFoundError, NotADirectoryError):
             return {}
     pattern = join(_GLOB_LETTERS.sub(r"[\g<0>]", folder), f"{prefix}*")
-    (result,) = FileSystems.match([pattern])
+    (result,) = _systems().match([pattern])
     return {item.path: item.size_in_bytes for item in result.metadata_list}
 
 
 def tree(root: str) -> list[FileMetadata]:
     """Return the metadata of a file at a URI, or of all files whose names begin with it and `/`."""
     pattern = _GLOB_LETTERS.sub(r"[\g<0>]", root.rstrip("/"))
-    below, itself = FileSystems.match([f"{pattern}/**", pattern])
+    below, itself = _systems().match([f"{pattern}/**", pattern])
     return list(below.metadata_list) or list(itself.metadata_list)
 
 
@@ -98,7 +101,7 @@ def copy_to_local(path: str, target: Path) -> None:
 
 def rename(source: str, target: str) -> None:
     """Give a file another name; one that has it is replaced."""
-    FileSystems.rename([source], [target])
+    _systems().rename([source], [target])
 
 
 def remove_folder(path: str) -> None:
@@ -111,7 +114,7 @@ def remove_folder(path: str) -> None:
 
 def subfolders(folder: str) -> list[str]:
     """Return the names of the folders in `folder`; none where folders are only part of names."""
-    if not _is_local(folder):
+    if not _is_local(folder) or not os.path.isdir(folder):
         return []
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir())
@@ -124,7 +127,7 @@ def delete(paths: list[str]) -> None:
             if _is_local(path):
                 os.remove(path)
             elif exists(path):
-                FileSystems.delete([path])
+                _systems().delete([path])
 
 
 def remove_empty(folders: list[str]) -> None:
@@ -141,7 +144,12 @@ def make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     elif not exists(path):
         with contextlib.suppress(FileExistsError):
-            FileSystems.mkdirs(path)
+            _systems().mkdirs(path)
+
+
+def use_options(options: PipelineOptions) -> None:
+    """Let a store's options, such as `--s3_endpoint_url`, count in this process too."""
+    FileSystems.set_options(options)
 
 
 def is_uri(path: str) -> bool:
@@ -149,12 +157,23 @@ def is_uri(path: str) -> bool:
     return "://" in path
 
 
+def _systems() -> type[FileSystems]:
+    """Beam's file systems, which want options even where the environment says all.
+
+    In a worker they are those of its job.
+    """
+    s3_clients.share()
+    if FileSystems._pipeline_options is None and RuntimeValueProvider.runtime_options is None:
+        FileSystems.set_options(PipelineOptions([]))
+    return FileSystems
+
+
 def _is_local(path: str) -> bool:
     return not is_uri(path)
 
 
 def _size(path: str) -> int:
-    (found,) = FileSystems.match([_GLOB_LETTERS.sub(r"[\g<0>]", path)])
+    (found,) = _systems().match([_GLOB_LETTERS.sub(r"[\g<0>]", path)])
     if len(found.metadata_list) != 1:
         raise DatasetError(f"{path} is not there")
     return int(found.metadata_list[0].size_in_bytes)
@@ -168,9 +187,9 @@ def replace_atomically(path: str) -> Iterator[BinaryIO]:
     """
     temporary = f"{path}{TEMPORARY_MARK}{uuid.uuid4().hex}"
     try:
-        with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        with _systems().create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             yield file
-        FileSystems.rename([temporary], [path])
+        _systems().rename([temporary], [path])
     except BaseException:
         with contextlib.suppress(Exception):
             delete([temporary])

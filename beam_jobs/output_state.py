@@ -37,8 +37,6 @@ def examine(job: SynthesisJob) -> State:
     """
     out = job.out
     job_path, manifest_path = files.join(out, JOB_NAME), files.join(out, MANIFEST_NAME)
-    if not files.exists(out):
-        return "empty"
     if not files.exists(job_path):
         strangers = _strangers(out)
         if strangers:
@@ -149,7 +147,7 @@ def _strangers(out: str) -> list[str]:
     found = [name for path in files.sizes(out) if (name := _name(path)) != LOCK_NAME]
     for folder in {*SPLITS, *files.subfolders(out)}:
         inside = files.join(out, folder)
-        names = [*files.sizes(inside), *(files.subfolders(inside) if files.exists(inside) else [])]
+        names = [*files.sizes(inside), *files.subfolders(inside)]
         found += [f"{folder}/{_name(path)}" for path in names]
     return sorted(found)
 

@@ -22,6 +22,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
+from beam_jobs import files
 from beam_jobs.local_workers import watched_subprocesses
 from schemas.errors import DatasetError, RequestError
 
@@ -47,6 +48,7 @@ class Engine:
 
     def __init__(self, arguments: list[str], *, num_workers: int, num_shards: int) -> None:
         self.options = _parsed(arguments, num_workers)
+        files.use_options(self.options)
         self.name = (self.options.view_as(StandardOptions).runner or DEFAULT_RUNNER).lower()
         if self._is("dask"):
             _divide_for_dask(self.options, num_shards)

@@ -9,6 +9,7 @@ the uninterrupted run would have seen. Keras is not imported; the front end is h
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,6 +43,7 @@ def read_dataset(data: str) -> StoredDataset:
     Raises:
         DatasetError: it isn't complete.
     """
+    _know_stores(data)
 
     def read_text(path: str) -> str | None:
         if not tf.io.gfile.exists(path):
@@ -50,6 +52,22 @@ def read_dataset(data: str) -> StoredDataset:
             return str(file.read())
 
     return StoredDataset.read(data, read_text)
+
+
+def _know_stores(path: str) -> None:
+    """Let tf.io.gfile open s3:// and hdfs://, which come with tensorflow-io.
+
+    Its S3 client has variables of its own; where AWS's name another endpoint it follows them.
+    """
+    if path.split("://", 1)[0] not in ("s3", "hdfs"):
+        return
+    import tensorflow_io  # noqa: F401  registers them
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        os.environ.setdefault("S3_ENDPOINT", endpoint)
+        os.environ.setdefault("S3_USE_HTTPS", str(int(endpoint.startswith("https"))))
+        os.environ.setdefault("S3_VERIFY_SSL", str(int(endpoint.startswith("https"))))
 
 
 def shard_paths(stored: StoredDataset, split: str) -> list[str]:
