@@ -169,7 +169,7 @@ def _build(
         if len(parts) > 1:
             engine = Engine(beam_arguments, num_workers=num_workers, num_shards=len(parts))
             with watched(progress, len(sources), folder, lambda: _num_done(folder, parts)):
-                engine.run(_MakeParts([part.index for part in parts], make))
+                engine.run(engine.pipeline(_MakeParts([part.index for part in parts], make)))
         else:
             for part in parts:
                 list(make.process(part.index, progress))

@@ -54,16 +54,20 @@ class Engine:
             _divide_for_dask(self.options, num_shards)
         self._runner = self._make_runner()
 
-    def run(self, step: beam.PTransform) -> None:
-        """Run a pipeline of one step to its end.
+    def pipeline(self, step: beam.PTransform) -> beam.Pipeline:
+        """Return a pipeline of one step, for this engine."""
+        pipeline = beam.Pipeline(runner=self._runner, options=self.options)
+        _ = pipeline | step
+        return pipeline
+
+    def run(self, pipeline: beam.Pipeline) -> None:
+        """Run a pipeline to its end.
 
         Raises:
             DatasetError: the engine gave up; shards that are done stay.
         """
         try:
             with contextlib.ExitStack() as stack:
-                pipeline = beam.Pipeline(runner=self._runner, options=self.options)
-                _ = pipeline | step
                 result = pipeline.run()
                 client = getattr(result, "client", None)
                 if client is not None:  # Dask's, which its runner leaves open

@@ -102,7 +102,7 @@ def synthesize(
             with contextlib.suppress(Exception):  # the job says of each scene why it can't be made
                 _ = source[0]  # compiles the loops once, before workers would at the same time
         with watched(progress, job.num_examples, job.out, lambda: _num_done(job)):
-            engine.run(SynthesizeScenes(job))
+            engine.run(engine.pipeline(SynthesizeScenes(job)))
         return _outcome(job)
 
 

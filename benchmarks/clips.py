@@ -1,12 +1,16 @@
-"""Clips in memory, of the lengths of the classic exercise's own recordings."""
+"""Clips of the lengths of the classic exercise's own recordings, in memory or as a bank on disk."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
+from beam_jobs.bank_building import open_or_build_bank
+from pipeline.clip_bank import ClipBank
 from pipeline.scene_planner import ScenePlanner
 from schemas.clips import Clip
 from schemas.recipe import Recipe
@@ -17,6 +21,7 @@ MATERIAL = {
     "background": [{"path": "noise"}],
     "room": [{"path": "rooms"}],
 }
+_FOLDERS = {"keyword": "kw", "negative": "other", "background": "noise", "room": "rooms"}
 EXERCISE = {
     "num_keywords": [0, 4],
     "num_negatives": [0, 2],
@@ -81,3 +86,35 @@ def planner(bank: Bank, rate: int, scene: dict[str, Any]) -> ScenePlanner:
         | ({"features": {"family": "log_mel", "high_hz": min(7600, rate / 2)}})
     )
     return ScenePlanner(recipe, bank.clips, "train")
+
+
+def recipe(num_examples: int, scene: dict[str, Any], rate: int, **dataset: Any) -> Recipe:
+    """Return a recipe for so many training scenes; `dataset` adds to that section."""
+    values: dict[str, Any] = {
+        "name": "b",
+        "sample_rate_hz": rate,
+        "material": MATERIAL | {"trim": False},
+        "splits": {"train": 1.0, "validation": 0.0, "test": 0.0},
+        "scene": scene,
+        "dataset": {
+            "num_examples": {"train": num_examples, "validation": 0, "test": 0},
+            "shard_bytes": "32MiB",
+        }
+        | dataset,
+        "features": {"family": "specgram"},
+        "model": {"family": "trigger_gru"},
+    }
+    return Recipe.model_validate(values)
+
+
+def bank_on_disk(folder: Path, rate: int) -> ClipBank:
+    """Write the clips to files in `folder` and build a bank of them in `folder/bank`."""
+    bank = Bank(rate)
+    for clip in bank.clips:
+        path = folder / _FOLDERS[clip.role] / Path(clip.clip_id).name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, bank.samples(clip), rate, subtype="PCM_16")
+    built, _ = open_or_build_bank(
+        recipe(1, EXERCISE, rate), base_dir=folder, bank_root=folder / "bank"
+    )
+    return built

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 RUNS = 5
 _KIB_IN_MIB = 1024.0
+_LOOK_S = 0.05
+_SMALL = 5.0
 
 
 def seconds_each(work: Callable[[int], object], count: int, first: int = 0) -> float:
@@ -41,13 +45,48 @@ def in_turns(
 def show(name: str, values: list[float], unit: str) -> None:
     """Print a median with its spread."""
     middle, low, high = statistics.median(values), min(values), max(values)
-    digits = 0 if middle >= 100 else 1
-    print(f"{name:58}{middle:>10,.{digits}f} ({low:,.{digits}f} … {high:,.{digits}f}) {unit}")
+    digits = 0 if middle >= 100 else 1 if middle >= _SMALL else 2
+    text = f"{middle:>10,.{digits}f} ({low:,.{digits}f} … {high:,.{digits}f}) {unit}"
+    print(f"{name:58}{text}", flush=True)
 
 
 def show_ratio(name: str, ours: list[float], theirs: list[float]) -> None:
     """Print how many times as fast we are, run by run."""
     show(name, [t / o for t, o in zip(theirs, ours, strict=True)], "times")
+
+
+class Watch:
+    """The highest resident size of any process that this one has started, while it is open."""
+
+    def __enter__(self) -> Watch:
+        self.highest_mib = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_LOOK_S):
+            for process in _descendants():
+                self.highest_mib = max(self.highest_mib, high_water_mib(process))
+
+
+def _descendants() -> set[str]:
+    parents = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[place.name] = (place / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+    found, more = set(), {str(os.getpid())}
+    while more:
+        more = {process for process, parent in parents.items() if parent in more}
+        found |= more
+    return found
 
 
 def high_water_mib(process: str) -> float:

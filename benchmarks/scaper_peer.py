@@ -1,11 +1,11 @@
 """Scaper's side of scenes.py; runs in an interpreter that has Scaper and nothing of ours.
 
-    python scaper_peer.py FOLDER RUNS      prints a JSON list: seconds a scene, for each run
+    python scaper_peer.py FOLDER RUNS [OUT]     prints a JSON list: seconds a scene, for each run
 
 FOLDER/foreground/keyword, FOLDER/foreground/negative and FOLDER/background/all hold the clips. A
 scene of ten seconds has 0–4 of the first and 0–2 of the second, an SNR of 0–20 dB and a background
-window, like ours by SNR; Scaper places events freely, so it never has to make room. Nothing is
-written to disk.
+window, like ours by SNR; Scaper places events freely, so it never has to make room. Audio and
+annotation are written to the folder OUT; without it, nothing is written.
 """
 
 import json
@@ -19,8 +19,8 @@ import scaper
 SCENES_A_RUN = 20
 
 
-def scene(folder: str, seed: int) -> None:
-    """Make one scene with its annotation, in memory."""
+def scene(folder: str, seed: int, out: str = "") -> None:
+    """Make one scene with its annotation, in memory or as files in `out`."""
     draws = random.Random(seed)
     maker = scaper.Scaper(10.0, f"{folder}/foreground", f"{folder}/background", random_state=seed)
     maker.sr, maker.ref_db = 44_100, -35
@@ -39,21 +39,22 @@ def scene(folder: str, seed: int) -> None:
                 pitch_shift=None,
                 time_stretch=None,
             )
-    maker.generate(audio_path=None, jams_path=None)
+    names = [f"{out}/{seed}{end}" if out else None for end in (".wav", ".jams")]
+    maker.generate(audio_path=names[0], jams_path=names[1])
 
 
-def main(folder: str, runs: int) -> None:
+def main(folder: str, runs: int, out: str = "") -> None:
     """Measure and print."""
     warnings.simplefilter("ignore")
-    scene(folder, 0)
+    scene(folder, 0, out)
     seconds = []
     for run in range(runs):
         began_s = time.perf_counter()
         for i in range(SCENES_A_RUN):
-            scene(folder, 1 + run * SCENES_A_RUN + i)
+            scene(folder, 1 + run * SCENES_A_RUN + i, out)
         seconds.append((time.perf_counter() - began_s) / SCENES_A_RUN)
     print(json.dumps(seconds))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

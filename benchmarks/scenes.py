@@ -37,31 +37,53 @@ _SCAPER_FOLDERS = {
 }
 
 
-def pydub_scene(plan: Any, segments: dict[str, Any]) -> np.ndarray:
+def pydub_mix(plan: Any, segments: dict[str, Any]) -> Any:
     """Mix a plan as the exercise does."""
-    from pydub import AudioSegment
-
     piece = plan.backgrounds[0]
     start_ms = piece.offset_samples * 1000 // plan.sample_rate_hz
     mix = segments[piece.source][start_ms : start_ms + 10_000] - 20
     for event in plan.events:
         position = event.onset_samples * 1000 // plan.sample_rate_hz
         mix = mix.overlay(segments[event.source], position=position)
-    mix = mix.apply_gain(-20.0 - mix.dBFS)
+    return mix.apply_gain(-20.0 - mix.dBFS)
+
+
+def pydub_scene(plan: Any, segments: dict[str, Any]) -> np.ndarray:
+    """Mix a plan, export it as WAV to memory and read that back."""
+    from pydub import AudioSegment
+
+    mix = pydub_mix(plan, segments)
     file = io.BytesIO()
     mix.export(file, format="wav")
     file.seek(0)
     return np.array(AudioSegment.from_file(file, format="wav").get_array_of_samples())
 
 
+def pydub_segments(bank: Any) -> dict[str, Any]:
+    """Return {clip id: pydub's segment} of all clips of a bank."""
+    from pydub import AudioSegment
+
+    return {
+        clip.clip_id: AudioSegment(
+            bank.samples(clip).tobytes(), frame_rate=RATE, sample_width=2, channels=1
+        )
+        for clip in bank.clips
+    }
+
+
+def scaper_material(bank: Any, folder: Path) -> None:
+    """Write a bank's clips as the files that scaper_peer.py reads."""
+    for clip in bank.clips:
+        if clip.role != "room":
+            path = folder / _SCAPER_FOLDERS[clip.role] / Path(clip.clip_id).name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, bank.samples(clip), RATE, subtype="PCM_16")
+
+
 def scaper_seconds(bank: Bank, interpreter: str) -> list[float]:
     """Return seconds a scene of Scaper's, five runs."""
     with tempfile.TemporaryDirectory() as folder:
-        for clip in bank.clips:
-            if clip.role != "room":
-                path = Path(folder) / _SCAPER_FOLDERS[clip.role] / Path(clip.clip_id).name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(path, bank.samples(clip), RATE, subtype="PCM_16")
+        scaper_material(bank, Path(folder))
         done = subprocess.run(
             [interpreter, str(Path(__file__).parent / "scaper_peer.py"), folder, str(RUNS)],
             stdout=subprocess.PIPE,
@@ -74,15 +96,8 @@ def scaper_seconds(bank: Bank, interpreter: str) -> list[float]:
 def main() -> None:
     """Measure and print."""
     warnings.simplefilter("ignore")
-    from pydub import AudioSegment
-
     bank, small = Bank(RATE), Bank(16_000)
-    segments = {
-        clip.clip_id: AudioSegment(
-            bank.samples(clip).tobytes(), frame_rate=RATE, sample_width=2, channels=1
-        )
-        for clip in bank.clips
-    }
+    segments = pydub_segments(bank)
     default = {"on_infeasible": "condition", "effects": {"speed": [0.9, 1.1]}}
     wake_word = planner(small, 16_000, default)
     show("plans, default recipe", [1 / s for s in runs(wake_word.plan, 20_000)], "scenes/s")

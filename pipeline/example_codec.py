@@ -2,6 +2,9 @@
 
 Serialisation is deterministic: map entries sorted by name, floats as float32, no field left to
 chance. `pcm16` is little-endian; `flac` is lossless, level 5, by libsndfile.
+
+The audio is nearly all of a record, and protobuf would copy it three times. Its name sorts first,
+so it is put before all else that protobuf has serialised.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from schemas.scene import ScenePlan
 
 Pcm = npt.NDArray[np.int16]
 _FLAC_COMPRESSION = 5 / 8
+_SEVEN_BITS = 0x7F
+_FIRST, _SECOND = b"\x0a", b"\x12"  # tags of fields 1 and 2 that have a length
+_AUDIO_KEY = _FIRST + bytes([len(names.AUDIO_ENCODED)]) + names.AUDIO_ENCODED.encode()
 
 
 def encode_example(
@@ -40,7 +46,6 @@ def encode_example(
     events, backgrounds = plan.events, plan.backgrounds
     bytes_features: dict[str, Sequence[bytes]] = {
         names.EXAMPLE_ID: [plan.example_id.encode()],
-        names.AUDIO_ENCODED: [encode_audio(scene.audio, plan.sample_rate_hz, encoding)],
         names.AUDIO_ENCODING: [encoding.encode()],
         names.EVENTS_LABEL: [event.label.encode() for event in events],
         names.EVENTS_KIND: [event.kind.encode() for event in events],
@@ -61,15 +66,16 @@ def encode_example(
         names.EVENTS_SNR_DB: scene.snrs_db,
         names.BACKGROUND_GAIN_DB: scene.background_gains_db,
     }
-    message = tf_example_pb2.Example()
-    feature = message.features.feature
+    rest = tf_example_pb2.Features()
+    feature = rest.feature
     for name, texts in bytes_features.items():
         feature[name].bytes_list.value.extend(texts)
     for name, integers in int64_features.items():
         feature[name].int64_list.value.extend(integers)
     for name, floats in float_features.items():
         feature[name].float_list.value.extend(floats)
-    return bytes(message.SerializeToString(deterministic=True))
+    audio = encode_audio(scene.audio, plan.sample_rate_hz, encoding)
+    return _example(audio, rest.SerializeToString(deterministic=True))
 
 
 def decode_example(data: bytes) -> StoredExample:
@@ -117,7 +123,7 @@ def decode_example(data: bytes) -> StoredExample:
 def encode_audio(audio: Pcm, sample_rate_hz: int, encoding: str) -> bytes:
     """Encode (num_samples,) int16 as `pcm16` or `flac`."""
     if encoding == "pcm16":
-        return audio.astype("<i2").tobytes()
+        return audio.astype("<i2", copy=False).tobytes()
     buffer = io.BytesIO()
     soundfile.write(
         buffer,
@@ -142,6 +148,27 @@ def decode_audio(data: bytes, encoding: str) -> Pcm:
         samples, _ = soundfile.read(io.BytesIO(data), dtype="int16")
         return np.asarray(samples, dtype=np.int16)
     raise ValueError(f"audio/encoding {encoding!r} is neither pcm16 nor flac")
+
+
+def _example(audio: bytes, rest: bytes) -> bytes:
+    """Serialise an Example whose first feature is the audio and whose others are serialised."""
+    head = b""
+    for tag in (_FIRST, _FIRST, _SECOND):  # a value, in a BytesList, in a Feature
+        head = tag + _varint(len(head) + len(audio)) + head
+    head = _AUDIO_KEY + head
+    head = _FIRST + _varint(len(head) + len(audio)) + head  # with its name, an entry of Features
+    size = len(head) + len(audio) + len(rest)
+    return b"".join((_FIRST, _varint(size), head, audio, rest))
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    out = bytearray()
+    while number > _SEVEN_BITS:
+        out.append(number & _SEVEN_BITS | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
 
 
 class _Getter:

@@ -62,6 +62,7 @@ class ScenePlanner:
         spec: the scene's lengths in samples.
         worst_case: lengths of the most and longest clips that may be drawn.
         never_placed: clips that fit into no scene.
+        event_unit: of the levels of events.
 
     Raises:
         MaterialError: a role that scenes need has no clip in this split, or nothing can fit.
@@ -136,7 +137,7 @@ class ScenePlanner:
                 facts.append(fact)
                 onsets.append(draws.below(spec.num_samples - fact[2] + 1))
                 tracks.append(scene.polyphony + i)
-        unit = self._event_unit
+        unit = self.event_unit
         events = [
             PlacedEvent(clip.clip_id, clip.label, clip.kind, onset, n, at, unit, effects, track)
             for clip, (at, effects, n), onset, track in zip(
@@ -253,13 +254,13 @@ class ScenePlanner:
         scene = self._scene
         self._levels = scene.level_lufs or scene.level_dbfs
         self._background_unit: BackgroundUnit = "lufs" if scene.level_lufs else "dbfs"
-        self._event_unit: LevelUnit = "snr_db"
+        self.event_unit: LevelUnit = "snr_db"
         self._event_levels, self._below_db = scene.snr_db, scene.snr_db[1]
         if scene.event_level is not None:
-            self._event_unit = scene.event_level.unit
+            self.event_unit = scene.event_level.unit
             self._event_levels, self._below_db = scene.event_level.range, 0.0
         if scene.overlay is not None:
-            self._event_unit = "gain_db"
+            self.event_unit = "gain_db"
 
     def _longest_length(self, clip: Clip) -> int:
         """Length of a clip at the slowest speed and tempo that may be drawn."""

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import google_crc32c
 
+from pipeline.crc32c import combined
 from schemas.errors import DatasetError
 
 _HEADER = struct.Struct("<QI")
@@ -40,10 +41,13 @@ class RecordWriter:
         """Append one record."""
         length = struct.pack("<Q", len(data))
         header = length + _FOOTER.pack(_masked(google_crc32c.value(length)))
-        for part in (header, data, _FOOTER.pack(_masked(google_crc32c.value(data)))):
+        crc = google_crc32c.value(data)
+        footer = _FOOTER.pack(_masked(crc))
+        for part in (header, data, footer):
             self._file.write(part)
-            self._crc = google_crc32c.extend(self._crc, part)
             self.num_bytes += len(part)
+        before = google_crc32c.extend(self._crc, header)
+        self._crc = google_crc32c.extend(combined(before, crc, len(data)), footer)
         self.num_records += 1
 
 
@@ -60,7 +64,7 @@ class RecordReader:
         self._file = file
         self._name = name
         self._max_bytes = max_bytes
-        self._crc = 0
+        self._crc = self._last_crc = 0
         self.num_bytes = 0
         self.num_records = 0
 
@@ -80,8 +84,9 @@ class RecordReader:
             if crc != _masked(google_crc32c.value(header[:8])) or length > self._max_bytes:
                 raise self._damaged("the length of a record fails its checksum")
             data = self._take(length)
+            found = self._last_crc
             (crc,) = _FOOTER.unpack(self._take(_FOOTER.size))
-            if crc != _masked(google_crc32c.value(data)):
+            if crc != _masked(found):
                 raise self._damaged("a record fails its checksum")
             self.num_records += 1
             yield data
@@ -90,7 +95,8 @@ class RecordReader:
         data = self._file.read(size)
         if len(data) < size and not (at_end_ok and not data):
             raise self._damaged("the file ends inside a record")
-        self._crc = google_crc32c.extend(self._crc, data)
+        self._last_crc = google_crc32c.value(data)
+        self._crc = combined(self._crc, self._last_crc, len(data))
         self.num_bytes += len(data)
         return data
 

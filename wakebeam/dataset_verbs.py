@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from schemas.errors import RequestError, WakebeamError
 from schemas.recipe import SPLITS, Recipe
 from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set, Workers
 from wakebeam.console import show, show_json
+
+if TYPE_CHECKING:
+    from wakebeam.workspace import Workspace
 
 
 @APP.command(
@@ -29,6 +32,9 @@ def synth(
     add_recipe: Annotated[
         Path | None, typer.Option(help="add all scenes of this recipe to the data set")
     ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="plan all scenes, sum up what they hold, stop")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -36,6 +42,8 @@ def synth(
 
     --append and --add-recipe leave all shards as they are and add a generation of new ones, whose
     scenes continue where the last ended; readers see it when it is whole.
+
+    --plan-only plans all scenes and says what they would hold; it renders and writes nothing.
     """
     from beam_jobs.stored import read_dataset
     from wakebeam.stages import make_bank, make_dataset
@@ -44,6 +52,14 @@ def synth(
     if append and add_recipe:
         raise RequestError("--append and --add-recipe", expected="one or the other")
     workspace = Workspace.open(recipe, set_ or ())
+    if plan_only:
+        if append or add_recipe or overwrite:
+            raise RequestError(
+                "--plan-only with --append, --add-recipe or --overwrite",
+                expected="--plan-only alone: it writes no data set",
+            )
+        _plan_only(workspace, context.args, num_workers, as_json)
+        return
     where = out or workspace.data
     added = Workspace.open(add_recipe) if add_recipe else workspace
     wanted = added.recipe if add_recipe else _more(workspace.recipe, where, append or 0)
@@ -84,6 +100,27 @@ def synth(
             f"{stored.num_rejected()} examples could not be made and are not in {where}",
             fix="rejects.jsonl there says which and why; dataset.max_reject_fraction allowed them",
         )
+
+
+def _plan_only(
+    workspace: Workspace, beam_arguments: list[str], num_workers: int, as_json: bool
+) -> None:
+    from beam_jobs.planning import plan_only
+    from wakebeam.plan_summary import summary_text
+    from wakebeam.stages import make_bank
+
+    with workspace.alone():
+        bank, _ = make_bank(workspace)
+    found = plan_only(
+        workspace.recipe,
+        bank.directory,
+        beam_arguments=beam_arguments,
+        num_workers=num_workers,
+    )
+    show_json(found) if as_json else show(summary_text(found))
+    rejected = sum(values["rejected"] for values in found["splits"].values())
+    if rejected:
+        raise WakebeamError(f"{rejected} scenes can't be planned", fix="see the reasons above")
 
 
 def _more(recipe: Recipe, out: str, append: int) -> Recipe | None:

@@ -191,3 +191,17 @@ def test_a_recipe_that_speaks_its_own_material(tmp_path) -> None:
     place("speak", "go", code=2)
     said = place("speak", "go", "--out", "x", "--language", "de", "--near-misses", "2", code=2)
     assert "leave out languages" in said.stderr
+
+
+def test_plan_only_sums_up_and_leaves_no_data_set(tmp_path) -> None:
+    place = make_workplace(tmp_path)
+    words = ("synth", "w", *place.settings(), "--plan-only", "--num-workers", 1)
+    assert "144 scenes planned" in place(*words).stdout
+    values = json.loads(place(*words, "--json").stdout)
+    assert {split: of["scenes"] for split, of in values["splits"].items()} == {
+        "train": 96,
+        "validation": 24,
+        "test": 24,
+    }
+    assert not (tmp_path / "w" / "data").exists()
+    assert "--plan-only alone" in place(*words, "--append", 5, code=2).stderr

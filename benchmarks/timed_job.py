@@ -1,0 +1,108 @@
+"""One run of the job with its times: until work begins, from there to the last shard, in all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.clip_bank import ClipBank
+from schemas.recipe import Recipe
+
+_LOOK_S = 0.002
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a run took.
+
+    Attributes:
+        num_scenes, num_bytes: that were made.
+        start_s: from the call until the first shard is begun.
+        work_s: from then until the last shard is whole.
+        total_s: the call: start, work, closing the data set and ending the workers.
+    """
+
+    num_scenes: int
+    num_bytes: int
+    start_s: float
+    work_s: float
+    total_s: float
+
+    @property
+    def each_s(self) -> float:
+        """Seconds a scene, after start-up."""
+        return self.work_s / self.num_scenes
+
+
+class ShardWatch:
+    """When the first file appears in a folder and the last shard is whole; looks every 2 ms.
+
+    Args:
+        folder: of the shards.
+        sweep: remove each shard that is whole.
+    """
+
+    def __init__(self, folder: Path, *, sweep: bool = False) -> None:
+        self._folder, self._sweep = folder, sweep
+        self.first_unix_s = self.last_unix_s = 0.0
+
+    def __enter__(self) -> ShardWatch:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._look(self._sweep)
+
+    def _run(self) -> None:
+        while not self._stop.wait(_LOOK_S) and (self._sweep or not self.first_unix_s):
+            if self._look(self._sweep):
+                self.first_unix_s = self.first_unix_s or time.time()
+
+    def _look(self, sweep: bool) -> bool:
+        there = False
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                there = True
+                if entry.name.endswith(".tfrecord"):
+                    self.last_unix_s = max(self.last_unix_s, entry.stat().st_mtime)
+                    if sweep:
+                        os.remove(entry.path)
+        return there
+
+
+def run_job(
+    recipe: Recipe, bank: ClipBank, out: Path, *, num_workers: int = 2, sweep: bool = False
+) -> Timed:
+    """Make a data set of training scenes in `out`; its shards go when they are whole if `sweep`."""
+    from beam_jobs.synthesize import synthesize
+
+    with ShardWatch(out / "train", sweep=sweep) as shards:
+        began_s = time.time()
+        manifest = synthesize(recipe, bank.directory, str(out), num_workers=num_workers).manifest
+        ended_s = time.time()
+    return Timed(
+        manifest.num_examples("train"),
+        sum(shard.num_bytes for shard in manifest.shards),
+        shards.first_unix_s - began_s,
+        shards.last_unix_s - shards.first_unix_s,
+        ended_s - began_s,
+    )
+
+
+@contextlib.contextmanager
+def removed(folder: Path) -> Iterator[Path]:
+    """A folder's path, for something that makes it; it is removed in the end."""
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
