@@ -164,7 +164,7 @@ def test_the_job_is_refused_before_the_bank_is_opened_or_a_folder_made(tmp_path)
 
 
 def test_defaults_fill_what_is_open_and_leave_what_is_named() -> None:
-    found = engine().options.get_all_options()
+    found = engine(runner="dataflow").options.get_all_options()
     assert found["machine_type"] == "e2-standard-4"
     assert (found["num_workers"], found["max_num_workers"], found["disk_size_gb"]) == (2, 2, 50)
     assert found["autoscaling_algorithm"] == "THROUGHPUT_BASED"
