@@ -18,8 +18,10 @@ test: setup ## lint, types, import rules and all the tests
 lint: setup ## lint, types and import rules alone
 	@scripts/lint
 
-lock: setup ## write requirements.lock anew from pyproject.toml
+lock: setup ## write requirements.lock and requirements.worker.lock anew from pyproject.toml
 	@scripts/lock
+	@scripts/setup
+	@.venv/bin/python scripts/worker_lock
 
 benchmark: setup ## the README's figures
 	@scripts/benchmark

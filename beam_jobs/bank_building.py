@@ -25,6 +25,7 @@ import apache_beam as beam
 
 from beam_jobs import files
 from beam_jobs.bank_store import is_bank, open_bank
+from beam_jobs.dataflow import names_dataflow
 from beam_jobs.material_files import AnyFiles
 from beam_jobs.runners import DEFAULT_NUM_WORKERS, Engine
 from beam_jobs.watching import Progress, watched
@@ -167,7 +168,13 @@ def _build(
             files.write_text(files.join(folder, _listing_name(part.index)), json.dumps(listing))
         make = MakePart(recipe.model_dump_json(by_alias=True), folder)
         if len(parts) > 1:
-            engine = Engine(beam_arguments, num_workers=num_workers, num_shards=len(parts))
+            places = (*(source.path for source in sources), root)
+            engine = Engine(
+                beam_arguments if all(map(files.is_uri, places)) else _here(beam_arguments),
+                num_workers=num_workers,
+                num_shards=len(parts),
+                places=places,
+            )
             with watched(progress, len(sources), folder, lambda: _num_done(folder, parts)):
                 engine.run(engine.pipeline(_MakeParts([part.index for part in parts], make)))
         else:
@@ -180,6 +187,11 @@ def _build(
             raise
         files.remove_folder(folder)
         return bank
+
+
+def _here(beam_arguments: list[str]) -> list[str]:
+    """Dataflow's workers see nothing of this machine: what lies here is decoded here."""
+    return [] if names_dataflow(beam_arguments) else beam_arguments
 
 
 def _close(recipe: Recipe, root: str, folder: str, parts: Sequence[BankPart]) -> ClipBank:

@@ -66,7 +66,12 @@ def plan_only(
     location = files.absolute(str(bank))
     clips = open_bank(location)
     job = SynthesisJob(recipe.model_dump_json(by_alias=True), location, clips.digest, "")
-    engine = Engine(beam_arguments or [], num_workers=num_workers, num_shards=len(job.shards))
+    engine = Engine(
+        beam_arguments or [],
+        num_workers=num_workers,
+        num_shards=len(job.shards),
+        places=(location,),
+    )
     splits = {shard.split for shard in job.shards}
     planners = {split: _planner(recipe, clips, split) for split in splits}  # refuses what can't be
     with _exchange(engine.options) as path:

@@ -12,6 +12,7 @@ our one straight line has none of.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import (
@@ -22,7 +23,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
-from beam_jobs import files
+from beam_jobs import dataflow, files
 from beam_jobs.local_workers import watched_subprocesses
 from schemas.errors import DatasetError, RequestError
 
@@ -38,25 +39,38 @@ class Engine:
         arguments: meant for Beam, such as `["--runner=DataflowRunner", "--region=…"]`.
         num_workers: local processes, where no runner is named.
         num_shards: pieces of work that the job has.
+        places: all that workers read and, last, where they write.
 
     Attributes:
         options: ours are only defaults.
+        runner: a fresh one.
+        is_dry_run: Dataflow is to describe the job and not to run it.
 
     Raises:
         RequestError: an option is malformed, unknown to Beam, or the runner can't do the job.
     """
 
-    def __init__(self, arguments: list[str], *, num_workers: int, num_shards: int) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        *,
+        num_workers: int,
+        num_shards: int,
+        places: Sequence[str],
+    ) -> None:
         self.options = _parsed(arguments, num_workers)
         files.use_options(self.options)
         self.name = (self.options.view_as(StandardOptions).runner or DEFAULT_RUNNER).lower()
         if self._is("dask"):
             _divide_for_dask(self.options, num_shards)
-        self._runner = self._make_runner()
+        self.is_dry_run = self._is("dataflow") and dataflow.is_dry_run(self.options)
+        if self._is("dataflow"):
+            dataflow.prepare(self.options, num_shards=num_shards, places=places)
+        self.runner = self._make_runner()
 
     def pipeline(self, step: beam.PTransform) -> beam.Pipeline:
         """Return a pipeline of one step, for this engine."""
-        pipeline = beam.Pipeline(runner=self._runner, options=self.options)
+        pipeline = beam.Pipeline(runner=self.runner, options=self.options)
         _ = pipeline | step
         return pipeline
 
@@ -64,6 +78,7 @@ class Engine:
         """Run a pipeline to its end.
 
         Raises:
+            JobNotStarted: a dry run or a template was asked for, and is done.
             DatasetError: the engine gave up; shards that are done stay.
         """
         try:
@@ -82,6 +97,8 @@ class Engine:
                 fix="a worker may have been killed, as for want of memory; the same command keeps "
                 "the shards that are done and goes on",
             ) from error
+        if self.is_dry_run or self._is("dataflow") and dataflow.makes_template(self.options):
+            raise dataflow.JobNotStarted("the job was prepared as asked, and not started")
 
     def _is(self, name: str) -> bool:
         return name in self.name.rsplit(".", 1)[-1]

@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from beam_jobs import files, output_state
 from beam_jobs.appending import next_generation
 from beam_jobs.bank_store import open_bank
+from beam_jobs.dataflow import JobNotStarted
 from beam_jobs.job import SynthesisJob
 from beam_jobs.runners import DEFAULT_NUM_WORKERS, Engine
 from beam_jobs.stored import read_manifest
@@ -25,7 +27,7 @@ from beam_jobs.transforms import SynthesizeScenes
 from beam_jobs.watching import Progress, watched
 from pipeline.recipe_file import load_recipe
 from pipeline.scene_source import SceneSource
-from schemas.dataset import Manifest
+from schemas.dataset import Manifest, plan_shards
 from schemas.errors import DatasetError, WakebeamError
 from schemas.recipe import Recipe
 
@@ -73,20 +75,29 @@ def synthesize(
 
     Raises:
         RequestError: the recipe can't be met or `out` holds something else; nothing was written.
+        JobNotStarted: a dry run or a template on Dataflow was asked for, and is done.
         DatasetError: shards failed; what was finished is kept and the same command goes on.
     """
     bank, out = files.absolute(str(bank)), files.absolute(out)
+    engine = Engine(
+        beam_arguments or [],
+        num_workers=num_workers,
+        num_shards=len(plan_shards(recipe)),
+        places=(bank, out),
+    )
     clips = open_bank(bank)
     job = SynthesisJob(recipe.model_dump_json(by_alias=True), bank, clips.digest, out)
     if append:
         job = next_generation(job, clips)
-    engine = Engine(beam_arguments or [], num_workers=num_workers, num_shards=len(job.shards))
     splits = sorted({shard.split for shard in job.shards})
     sources = [SceneSource(recipe, clips, split) for split in splits]  # refuse what can't be made
     replaces = overwrite and files.exists(files.join(job.out, output_state.JOB_NAME))
     # Refuses before anything is written, and leaves what is complete alone.
     if not replaces and output_state.examine(job) == "complete":
         return SynthesisResult(read_manifest(job.out), True, len(job.shards), 0)
+    pipeline = engine.pipeline(SynthesizeScenes(job))
+    if engine.is_dry_run:
+        engine.run(pipeline)  # ends by JobNotStarted; nothing was written
     with output_state.alone(out):
         try:
             state = output_state.examine(job)
@@ -102,27 +113,49 @@ def synthesize(
             with contextlib.suppress(Exception):  # the job says of each scene why it can't be made
                 _ = source[0]  # compiles the loops once, before workers would at the same time
         with watched(progress, job.num_examples, job.out, lambda: _num_done(job)):
-            engine.run(engine.pipeline(SynthesizeScenes(job)))
+            engine.run(pipeline)
         return _outcome(job)
 
 
-def run(argv: list[str] | None = None) -> SynthesisResult:
-    """Run the job from a command line; options that aren't ours go to Beam."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipe", type=Path, required=True)
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of our own options; a Flex Template's parameters are among them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--recipe", required=True, help="file or URI of a recipe")
     parser.add_argument("--bank", required=True, help="folder or URI of a clip bank")
     parser.add_argument("--out", required=True, help="folder or URI of the data set")
     parser.add_argument("--num-workers", type=int, default=DEFAULT_NUM_WORKERS)
     parser.add_argument("--overwrite", action="store_true")
-    known, beam_arguments = parser.parse_known_args(argv)
-    return synthesize(
-        load_recipe(known.recipe),
-        known.bank,
-        known.out,
-        beam_arguments=beam_arguments,
-        num_workers=known.num_workers,
-        overwrite=known.overwrite,
-    )
+    return parser
+
+
+def run(argv: list[str] | None = None) -> SynthesisResult | None:
+    """Run the job from a command line; options that aren't ours go to Beam.
+
+    Returns:
+        None where the job was only prepared, as for a Flex Template.
+    """
+    known, beam_arguments = command_line().parse_known_args(argv)
+    with contextlib.suppress(JobNotStarted):
+        return synthesize(
+            _recipe(known.recipe),
+            known.bank,
+            known.out,
+            beam_arguments=beam_arguments,
+            num_workers=known.num_workers,
+            overwrite=known.overwrite,
+        )
+    return None
+
+
+def _recipe(location: str) -> Recipe:
+    """Read a recipe, wherever it lies."""
+    if "://" not in location:
+        return load_recipe(Path(location))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, location.rsplit("/", 1)[-1])
+        if files.exists(location):
+            copy.write_bytes(files.open_bytes(location).read())
+        return load_recipe(copy)
 
 
 def _num_done(job: SynthesisJob) -> int:

@@ -29,7 +29,7 @@ def idle_mib() -> float:
 
     from beam_jobs.runners import Engine
 
-    engine = Engine([], num_workers=2, num_shards=1)
+    engine = Engine([], num_workers=2, num_shards=1, places=())
     line = beam.ptransform_fn(lambda begin: begin | beam.Create([1]) | beam.Map(abs))
     pipeline = engine.pipeline(line())
     with Watch() as watch:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @APP.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    epilog="Example: wakebeam synth w/recipe.yaml --out gs://bucket/data --runner=DataflowRunner",
+    epilog="Example: wakebeam synth w/recipe.yaml --append 1000; docs/scale.md has other machines",
 )
 def synth(
     context: typer.Context,
