@@ -30,7 +30,7 @@ from beam_jobs.material_files import AnyFiles
 from beam_jobs.runners import DEFAULT_NUM_WORKERS, Engine
 from beam_jobs.watching import Progress, watched
 from pipeline.activity import SETTINGS_VERSION
-from pipeline.bank_part import PART_BYTES, PART_FILES, BankPart, decode_files, plan_parts
+from pipeline.bank_part import BankPart, decode_files, plan_parts
 from pipeline.clip_bank import BANK_VERSION, INDEX_NAME, REJECTS_NAME, ClipBank, bank_index
 from pipeline.material import SourceFile, list_material, material_fingerprint
 from schemas.canonical import digest
@@ -156,8 +156,9 @@ def _build(
     num_workers: int,
     progress: Progress | None,
 ) -> ClipBank:
-    folder = files.join(root, f"{_BUILDING}{_fingerprint(recipe, sources)[:16]}")
     parts = plan_parts(sources)
+    cut = digest([_fingerprint(recipe, sources), [asdict(part) for part in parts]])
+    folder = files.join(root, f"{_BUILDING}{cut[:16]}")
     with _alone(root):
         for other in files.subfolders(root):
             if other.startswith(_BUILDING) and files.join(root, other) != folder:
@@ -269,8 +270,7 @@ def _alone(root: str) -> Iterator[None]:
 
 
 def _fingerprint(recipe: Recipe, sources: Sequence[SourceFile]) -> str:
-    versions = [BANK_VERSION, SETTINGS_VERSION, PART_BYTES, PART_FILES]
-    return digest([*versions, material_fingerprint(recipe, sources)])
+    return digest([BANK_VERSION, SETTINGS_VERSION, material_fingerprint(recipe, sources)])
 
 
 def _num_done(folder: str, parts: Sequence[BankPart]) -> int:

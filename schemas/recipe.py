@@ -185,6 +185,14 @@ class Dataset(Section):
     _size = field_validator("shard_bytes", mode="before")(parse_bytes)
 
 
+class Prices(Section):
+    """What the machines cost, so that `wakebeam check` can say what a data set would."""
+
+    currency: str = Field("USD", min_length=1, max_length=10)
+    core_hour: float = Field(0.0, ge=0, description="of one core at work")
+    gb_month: float = Field(0.0, ge=0, description="of 10^9 bytes kept for a month")
+
+
 class Recipe(Section):
     """A whole `recipe.yaml`."""
 
@@ -201,6 +209,7 @@ class Recipe(Section):
     model: Annotated[StreamTcn | TriggerGru, Field(discriminator="family")] = StreamTcn()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    prices: Prices | None = None
 
     @model_validator(mode="after")
     def _belong_together(self) -> Recipe:

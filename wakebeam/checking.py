@@ -1,11 +1,12 @@
 """`wakebeam check`: what a recipe's material is like and what it would make, before it is made.
 
-Nothing is written but the clip bank. The minutes come from rendering a few scenes in memory here
-and now, and are for one core.
+Nothing is written but the clip bank. Time and bytes come from a short calibration: some scenes of
+each split are made and written to memory here and now. They are for one core of this machine.
 """
 
 from __future__ import annotations
 
+import io
 import time
 from collections import Counter
 from typing import Any
@@ -14,11 +15,14 @@ import numpy as np
 
 from pipeline.clip_bank import ClipBank
 from pipeline.scene_source import SceneSource
+from pipeline.shard_counts import ShardCounts
 from pipeline.splits import split_clips
+from pipeline.tfrecord import RecordWriter
 from schemas.dataset import plan_shards
 from schemas.recipe import SPLITS, Recipe
 
-_NUM_SAMPLED = 16
+_CALIBRATION_S = 0.6
+_FEWEST_CALIBRATED, _MOST_CALIBRATED = 16, 400
 _FEW_TAKES = 10
 
 
@@ -37,12 +41,9 @@ def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
             continue
         source = SceneSource(recipe, bank, split)
         planner = source.planner
-        _ = source[0]  # compiles what isn't compiled yet
-        began_s = time.perf_counter()
-        sizes = [len(source[index].record) for index in range(min(_NUM_SAMPLED, wanted))]
-        each_s = (time.perf_counter() - began_s) / len(sizes)
+        each_s, each_bytes = _calibrate(source, wanted)
         seconds += each_s * wanted
-        total_bytes += float(np.mean(sizes)) * wanted
+        total_bytes += each_bytes * wanted
         splits[split] = {
             "examples": wanted,
             "fit_probability": planner.fit_probability,
@@ -62,7 +63,36 @@ def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
         "splits": splits,
         "shards": len(plan_shards(recipe)),
         "bytes": int(total_bytes),
-        "core_minutes": seconds / 60,
+        "bytes_per_example": int(total_bytes / max(1, sum(v["examples"] for v in splits.values()))),
+        "core_hours": seconds / 3600,
+        "cost": _cost(recipe, seconds / 3600, total_bytes),
+    }
+
+
+def _calibrate(source: SceneSource, wanted: int) -> tuple[float, float]:
+    """Seconds (median) and bytes (mean) of a scene, made as the job makes it, from plan to CRC."""
+    _ = source[0]  # compiles what isn't compiled yet
+    writer = RecordWriter(io.BytesIO())
+    counts = ShardCounts()
+    times: list[float] = []
+    while len(times) < min(wanted, _MOST_CALIBRATED):
+        began_s = time.perf_counter()
+        example = source[len(times)]
+        writer.write(example.record)
+        counts.add(example.scene.audio, example.plan.sample_rate_hz, example.events)
+        times.append(time.perf_counter() - began_s)
+        if len(times) >= _FEWEST_CALIBRATED and sum(times) > _CALIBRATION_S:
+            break
+    return float(np.median(times)), writer.num_bytes / len(times)
+
+
+def _cost(recipe: Recipe, core_hours: float, num_bytes: float) -> dict[str, Any] | None:
+    if recipe.prices is None:
+        return None
+    return {
+        "currency": recipe.prices.currency,
+        "to_make": recipe.prices.core_hour * core_hours,
+        "to_keep_a_month": recipe.prices.gb_month * num_bytes / 1e9,
     }
 
 
@@ -110,10 +140,21 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
             lines.append(f"  {len(names)} clips are too long ever to be placed, e.g. {names[0]}")
     lines.append(
         f"makes {sum(v['examples'] for v in found['splits'].values())} scenes in "
-        f"{found['shards']} shards, about {found['bytes'] / 1e6:.0f} MB and "
-        f"{found['core_minutes']:.1f} minutes of one core"
+        f"{found['shards']} shards, about {found['bytes'] / 1e6:.0f} MB "
+        f"({found['bytes_per_example'] / 1e3:.0f} kB each) and {_time_of_one_core(found)}"
     )
+    if found["cost"]:
+        cost = found["cost"]
+        lines.append(
+            f"at the recipe's prices {cost['to_make']:.2f} {cost['currency']} to make, and "
+            f"{cost['to_keep_a_month']:.2f} {cost['currency']} a month to keep"
+        )
     return "\n".join(lines)
+
+
+def _time_of_one_core(found: dict[str, Any]) -> str:
+    hours = found["core_hours"]
+    return f"{hours:.1f} core-hours" if hours >= 1 else f"{60 * hours:.1f} minutes of one core"
 
 
 def _table(clips: Any) -> dict[str, dict[str, int]]:

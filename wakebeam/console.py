@@ -18,10 +18,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 Update = Callable[[int, int], None]
 _PLAIN_EVERY_S = 10.0
@@ -63,6 +66,7 @@ def progress(title: str, unit: str) -> Iterator[Update]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
+        _Rate(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -74,6 +78,22 @@ def progress(title: str, unit: str) -> Iterator[Update]:
             bar.update(task, completed=done, total=total)
 
         yield update
+
+
+class _Rate(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{_short(speed)}/s" if speed else "", style="progress.data.speed")
+
+
+def _short(rate: float) -> str:
+    for unit in ("", "k", "M"):
+        if rate < 1000:
+            return f"{rate:.3g}{unit}"
+        rate /= 1000
+    return f"{rate:.3g}G"
 
 
 def _plain(title: str, unit: str) -> Update:
@@ -89,8 +109,9 @@ def _plain(title: str, unit: str) -> Update:
             return
         last_s = now_s
         pace = (done - first) / max(now_s - start_s, 1e-9)
+        rate = f", {_short(pace)}/s" if pace > 0 else ""
         left = f", about {clock((total - done) / pace)} left" if pace > 0 and done < total else ""
-        say(f"{title}: {done} of {total} {unit}{left}")
+        say(f"{title}: {done} of {total} {unit}{rate}{left}")
 
     return update
 
