@@ -66,7 +66,7 @@ class Bank:
                 level = float(20 * np.log10(3000 / 32768))
                 peak = int(np.abs(self._samples[name].astype(int)).max())
                 self.clips.append(
-                    Clip(name, role, kind, label, name, None, 0, n, level, peak, name)
+                    Clip(name, role, kind, label, name, None, "", 0, n, level, peak, name)
                 )
         self._by_id = {clip.clip_id: clip for clip in self.clips}
 

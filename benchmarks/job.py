@@ -9,9 +9,10 @@ from the first shard that is begun, which need not be the moment when both worke
 last that is whole; start-up is printed too. Peers are measured in the same run, ours and theirs in
 turns, Scaper's after ours. What is written to memory is removed or written over while the clock
 runs, by us and by pydub: where the system is slow to give memory, nobody would measure anything
-else. `MEMORY_FOLDER` is a folder on a memory file system (/dev/shm), `DISK_FOLDER` one on a disk
-(the folder for temporary files). The job never calls fsync, nor does the plain write; both are
-measured until the system has the bytes, and until they are on the disk.
+else. `MEMORY_FOLDER` is a folder on a memory file system (else one of huge pages that is mounted, or
+/dev/shm), `DISK_FOLDER` one on a disk (else the folder for temporary files). The job never calls
+fsync, nor does the plain write; both are measured until the system has the bytes, and until they
+are on the disk.
 """
 
 from __future__ import annotations
@@ -28,13 +29,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.clips import EFFECTS, EXERCISE, bank_on_disk, recipe
-from benchmarks.measuring import RUNS, Watch, show, show_ratio
+from benchmarks.measuring import RUNS, Watch, memory_folder, show, show_ratio
 from benchmarks.scenes import RATE, scaper_material
 from benchmarks.timed_job import ShardWatch, Timed, removed, run_job
 from pipeline.clip_bank import ClipBank
 
 ROOT = Path(__file__).parents[1]
-MEMORY = os.environ.get("MEMORY_FOLDER", "/dev/shm")  # noqa: S108 - it is meant
 DISK = os.environ.get("DISK_FOLDER", tempfile.gettempdir())
 SCENES, PYDUB_SCENES = 4000, 200
 DISK_SCENES = 1500
@@ -59,7 +59,7 @@ class Place:
         where: the folder to be in.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str | Path) -> None:
         self._folder = tempfile.TemporaryDirectory(dir=where)
         self.folder = Path(self._folder.name)
 
@@ -91,7 +91,7 @@ def rates(jobs: list[Timed]) -> list[float]:
 
 def peers() -> None:
     """Print the job's rate to memory, that of pydub and that of Scaper, two processes each."""
-    with Place(MEMORY) as place:
+    with memory_folder() as memory, Place(memory) as place:
         bank = place.bank(RATE)
         place.job(SCENES, EXERCISE, bank)  # not counted
         ours, theirs = [], []
@@ -147,7 +147,7 @@ def disk() -> None:
 
 def encodings() -> None:
     """Print bytes and rates of both encodings."""
-    with Place(MEMORY) as place:
+    with memory_folder() as memory, Place(memory) as place:
         bank = place.bank(RATE)
         for encoding in ("pcm16", "flac"):
             count = SCENES if encoding == "pcm16" else SCENES // 2
@@ -159,7 +159,7 @@ def encodings() -> None:
 
 def workers() -> None:
     """Print what a second worker gives where rendering is the work."""
-    with Place(MEMORY) as place:
+    with memory_folder() as memory, Place(memory) as place:
         bank = place.bank(16_000)
         one, two = [], []
         for _ in range(RUNS):
@@ -173,7 +173,7 @@ def workers() -> None:
 
 def growth(sizes: tuple[int, ...] = GROWTH) -> None:
     """Print time a scene and memory of workers for jobs of more and more scenes."""
-    with Place(MEMORY) as place:
+    with memory_folder() as memory, Place(memory) as place:
         bank = place.bank(16_000)
         each_s: dict[int, list[float]] = {size: [] for size in sizes}
         highest: dict[int, list[float]] = {size: [] for size in sizes}
@@ -195,7 +195,7 @@ def growth(sizes: tuple[int, ...] = GROWTH) -> None:
 
 def start() -> None:
     """Print how long `wakebeam synth` takes until its first shard is begun, from nothing."""
-    with Place(MEMORY) as place:
+    with memory_folder() as memory, Place(memory) as place:
         home = place.bank(RATE).directory.parents[1]
         text = recipe(200, EXERCISE, RATE).model_dump_json(by_alias=True, exclude_unset=True)
         (home / "recipe.yaml").write_text(text)
@@ -211,7 +211,7 @@ def start() -> None:
 
 def plans() -> None:
     """Print time and memory of `wakebeam synth --plan-only`."""
-    with Place(MEMORY) as place:
+    with memory_folder() as memory, Place(memory) as place:
         home = place.bank(16_000).directory.parents[1]
         for count in PLANNED:
             text = recipe(count, DEFAULT, 16_000).model_dump_json(by_alias=True, exclude_unset=True)
