@@ -9,8 +9,8 @@ from the first shard that is begun, which need not be the moment when both worke
 last that is whole; start-up is printed too. Peers are measured in the same run, ours and theirs in
 turns, Scaper's after ours. What is written to memory is removed or written over while the clock
 runs, by us and by pydub: where the system is slow to give memory, nobody would measure anything
-else. `MEMORY_FOLDER` is a folder on a memory file system (else one of huge pages that is mounted, or
-/dev/shm), `DISK_FOLDER` one on a disk (else the folder for temporary files). The job never calls
+else. `MEMORY_FOLDER` is a folder on a memory file system (else one of huge pages is mounted, or it
+is /dev/shm), `DISK_FOLDER` one on a disk (else the folder for temporary files). The job never calls
 fsync, nor does the plain write; both are measured until the system has the bytes, and until they
 are on the disk.
 """
