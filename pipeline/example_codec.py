@@ -120,10 +120,10 @@ def decode_example(data: bytes) -> StoredExample:
     return example
 
 
-def encode_audio(audio: Pcm, sample_rate_hz: int, encoding: str) -> bytes:
-    """Encode (num_samples,) int16 as `pcm16` or `flac`."""
+def encode_audio(audio: Pcm, sample_rate_hz: int, encoding: str) -> memoryview:
+    """Encode (num_samples,) int16 as `pcm16`, which copies nothing, or `flac`."""
     if encoding == "pcm16":
-        return audio.astype("<i2", copy=False).tobytes()
+        return np.ascontiguousarray(audio, dtype="<i2").data.cast("B")
     buffer = io.BytesIO()
     soundfile.write(
         buffer,
@@ -133,7 +133,7 @@ def encode_audio(audio: Pcm, sample_rate_hz: int, encoding: str) -> bytes:
         subtype="PCM_16",
         compression_level=_FLAC_COMPRESSION,
     )
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
 def decode_audio(data: bytes, encoding: str) -> Pcm:
@@ -150,7 +150,7 @@ def decode_audio(data: bytes, encoding: str) -> Pcm:
     raise ValueError(f"audio/encoding {encoding!r} is neither pcm16 nor flac")
 
 
-def _example(audio: bytes, rest: bytes) -> bytes:
+def _example(audio: memoryview, rest: bytes) -> bytes:
     """Serialise an Example whose first feature is the audio and whose others are serialised."""
     head = b""
     for tag in (_FIRST, _FIRST, _SECOND):  # a value, in a BytesList, in a Feature
