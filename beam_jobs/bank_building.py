@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import files
 from beam_jobs.bank_store import is_bank, open_bank
@@ -127,6 +128,7 @@ def open_or_build_bank(
         MaterialError: a path is missing, or no keyword or background can be used.
     """
     root = files.absolute(str(bank_root))
+    files.use_options(PipelineOptions(beam_arguments or []))
     sources = list_material(recipe, base_dir, AnyFiles())
     fingerprint = _fingerprint(recipe, sources)
     known = _known(root).get(fingerprint)

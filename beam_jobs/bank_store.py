@@ -50,8 +50,15 @@ def _fetched(location: str) -> ClipBank:
             f"{location} is not a clip bank that can be read ({error})",
             fix="name the right one, or make it again with `wakebeam check RECIPE`",
         ) from error
-    folder = Path(tempfile.gettempdir(), f"wakebeam-banks-{os.getuid()}", digest[:32])
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ours = Path(tempfile.gettempdir(), f"wakebeam-banks-{os.getuid()}")
+    ours.mkdir(exist_ok=True, mode=0o700)
+    if ours.stat().st_uid != os.getuid():
+        raise DatasetError(
+            f"{ours} belongs to somebody else",
+            fix="remove it, or name another folder for temporary files by TMPDIR",
+        )
+    folder = ours / digest[:32]
+    folder.mkdir(exist_ok=True)
     for name in (REJECTS_NAME, INDEX_NAME):
         files.copy_to_local(files.join(location, name), folder / name)
 
