@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from beam_jobs.bank_building import open_or_build_bank
 from pipeline.clip_bank import ClipBank
 from pipeline.scene_planner import ScenePlanner
 from schemas.clips import Clip
@@ -109,6 +108,8 @@ def recipe(num_examples: int, scene: dict[str, Any], rate: int, **dataset: Any) 
 
 def bank_on_disk(folder: Path, rate: int) -> ClipBank:
     """Write the clips to files in `folder` and build a bank of them in `folder/bank`."""
+    from beam_jobs.bank_building import open_or_build_bank
+
     bank = Bank(rate)
     for clip in bank.clips:
         path = folder / _FOLDERS[clip.role] / Path(clip.clip_id).name

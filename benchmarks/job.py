@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 DISK = os.environ.get("DISK_FOLDER", tempfile.gettempdir())
 SCENES, PYDUB_SCENES = 4000, 200
 DISK_SCENES = 1500
-COSTLY_SCENES = 2000
+COSTLY_SCENES, PLAIN_SCENES = 2000, 500
 GROWTH, LONG_GROWTH = (1000, 10_000), (1000, 10_000, 100_000)
 GROWING = {
     "duration_s": 2.0,
@@ -158,17 +158,22 @@ def encodings() -> None:
 
 
 def workers() -> None:
-    """Print what a second worker gives where rendering is the work."""
+    """Print what a second worker gives where rendering is the work, and what the machine has.
+
+    Two cores of a machine that others share, or two threads of one core, are not twice one.
+    """
     with memory_folder() as memory, Place(memory) as place:
         bank = place.bank(16_000)
-        one, two = [], []
+        one, two, alone, together = [], [], [], []
         for _ in range(RUNS):
-            for num_workers, jobs in ((1, one), (2, two)):
+            for num_workers, jobs, plain in ((1, one, alone), (2, two, together)):
                 more = {"num_workers": num_workers, "shard_bytes": "2MiB"}
                 jobs.append(place.job(COSTLY_SCENES, EFFECTS, bank, **more))
+                plain.append(_plain_each_s(bank, num_workers))
         show("rooms, speeds and channel, 1 worker", rates(one), "scenes/s")
         show("the same, 2 workers", rates(two), "scenes/s")
         show_ratio("2 workers over 1", [j.each_s for j in two], [j.each_s for j in one])
+        show_ratio("2 plain processes over 1, the same scenes", together, alone)
 
 
 def growth(sizes: tuple[int, ...] = GROWTH) -> None:
@@ -276,6 +281,14 @@ def _pydub_each_s(bank: ClipBank, folder: Path, run: int) -> float:
             words = [str(bank.directory), str(out), str(first), str(PYDUB_SCENES)]
             commands.append([sys.executable, "-W", "ignore", "-m", "benchmarks.pydub_peer", *words])
         return 1.0 / sum(1.0 / float(said) for said in _together(commands))
+
+
+def _plain_each_s(bank: ClipBank, processes: int) -> float:
+    """Seconds a scene of so many processes together, that know nothing of Beam."""
+    module = [sys.executable, "-W", "ignore", "-m", "benchmarks.plain_peer", str(bank.directory)]
+    firsts = [str(i * PLAIN_SCENES) for i in range(processes)]
+    said = _together([[*module, first, str(PLAIN_SCENES)] for first in firsts])
+    return 1.0 / sum(1.0 / float(seconds) for seconds in said)
 
 
 def _scaper_each_s(bank: ClipBank, folder: Path, interpreter: str) -> list[float]:

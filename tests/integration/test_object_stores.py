@@ -73,7 +73,6 @@ def _the_same_as_local(folder: Path, run: Run, moved: list[str], store: str) -> 
     assert again["identical"] is True
     grown = json.loads(run("synth", "recipe.yaml", *moved, "--append", 20, "--json").stdout)
     assert (grown["generations"], grown["shards_made"]) == (2, 2)
-    assert run("verify", f"{store}/data").stdout.startswith("116 records checked")
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ def test_s3_from_material_to_a_model(tmp_path, s3) -> None:
     assert shard.removeprefix("data/") in run("verify", "s3://lab/data", code=1).stdout
     client.delete_object(Bucket="lab", Key=shard)
     assert "1 shards made" in run("synth", "recipe.yaml", *moved).stdout
-    run("verify", "s3://lab/data")
+    assert run("verify", "s3://lab/data").stdout.startswith("116 records checked")
 
 
 class _Tokens(http.server.BaseHTTPRequestHandler):
