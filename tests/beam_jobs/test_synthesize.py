@@ -7,8 +7,13 @@ import re
 import numpy as np
 import pytest
 
+from beam_jobs import output_state
 from beam_jobs.bank_building import build_bank
+from beam_jobs.job import SynthesisJob
+from beam_jobs.runners import Engine
+from beam_jobs.stored import read_manifest
 from beam_jobs.synthesize import synthesize
+from beam_jobs.transforms import SynthesizeScenes
 from beam_jobs.verification import verify
 from schemas.dataset import plan_shards
 from schemas.effects import EFFECTS
@@ -230,3 +235,27 @@ def test_verify_decodes_and_renders_again_when_asked(bank, tmp_path, monkeypatch
         material(other, keywords=3)
         where = {"base_dir": other, "bank_root": other / "bank"}
         verify(out, render=1, bank=str(build_bank(job_recipe(), **where).directory))
+
+
+def test_metrics_say_what_was_made(bank, tmp_path) -> None:
+    out = str(tmp_path / "data")
+    job = SynthesisJob(job_recipe().model_dump_json(by_alias=True), bank.location, bank.digest, out)
+    output_state.begin(job)
+    engine = Engine(["--runner=FnApiRunner"], num_workers=1, num_shards=1, places=())
+    result = engine.pipeline(SynthesizeScenes(job)).run()
+    result.wait_until_finish()
+    found = {
+        item.key.metric.name: item.committed
+        for kind in ("counters", "distributions")
+        for item in result.metrics().query()[kind]
+        if item.key.metric.namespace == "wakebeam"
+    }
+    manifest = read_manifest(out)
+    counts = manifest.counts.values()
+    assert found["scenes"] == 34
+    assert found["shards_made"] == len(manifest.shards) == found["ms_a_scene"].count
+    assert found["bytes"] == sum(shard.num_bytes for shard in manifest.shards)
+    assert found["scenes_rejected"] == 0
+    assert found["events_keyword"] == sum(c["events_by_kind"].get("keyword", 0) for c in counts)
+    assert found["snr_db"].count == sum(sum(c["snr_db"].values()) for c in counts)
+    assert 0 <= found["snr_db"].min <= found["snr_db"].max <= 20
