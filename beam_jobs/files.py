@@ -84,7 +84,8 @@ def copy_to_local(path: str, target: Path) -> None:
     """Bring a file to this machine; it is whole under its name or not there.
 
     Raises:
-        DatasetError: it can't be read, or ends early.
+        DatasetError: it isn't there.
+        OSError: it can't be read, or ends early.
     """
     wanted = _size(path)
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".fetching-", delete=False) as copy:
@@ -93,6 +94,7 @@ def copy_to_local(path: str, target: Path) -> None:
                 shutil.copyfileobj(source, copy, _CHUNK_BYTES)
             if copy.tell() != wanted:
                 raise OSError(f"it ended after {copy.tell()} of {wanted} bytes")
+            copy.flush()
             os.replace(copy.name, target)
         except BaseException:
             os.unlink(copy.name)
