@@ -7,13 +7,17 @@ until the new generation's manifest is written.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 
+from beam_jobs import files
 from beam_jobs.job import SynthesisJob
 from beam_jobs.made_from import recipe_and_bank
 from beam_jobs.stored import read_dataset
 from pipeline.clip_bank import ClipBank
 from pipeline.splits import assign_splits
+from schemas.dataset import MANIFEST_NAME, Manifest
 from schemas.errors import RequestError
 from schemas.recipe import Recipe
 from schemas.scene import SceneSpec
@@ -36,6 +40,39 @@ def next_generation(job: SynthesisJob, bank: ClipBank) -> SynthesisJob:
         out=generation_folder(stored.location, len(stored.manifests)),
         first_example=stored.next_example(),
         follows=stored.identity(),
+    )
+
+
+def later_generations(out: str) -> Iterator[SynthesisJob]:
+    """Yield the job that made each generation after the first, as its manifest tells it."""
+    for folder, manifest in list(read_dataset(out).generations())[1:]:
+        yield _job_again(folder, manifest)
+
+
+def job_of_grown(job: SynthesisJob) -> SynthesisJob:
+    """Return the job of generation 0, where the material has grown since and was appended.
+
+    The recipe is the same and its material is that of a later generation: there is nothing to
+    refuse, and generation 0 is what its own clip bank makes.
+    """
+    manifest_path = files.join(job.out, MANIFEST_NAME)
+    if not files.exists(manifest_path):
+        return job
+    first, *later = read_dataset(job.out).manifests
+    same = not first.changes(job.recipe) and first.content["bank"] != job.bank_digest
+    if same and any(manifest.content["bank"] == job.bank_digest for manifest in later):
+        return _job_again(job.out, first)
+    return job
+
+
+def _job_again(folder: str, manifest: Manifest) -> SynthesisJob:
+    return SynthesisJob(
+        recipe_json=json.dumps(manifest.run["recipe"]),
+        bank=str(manifest.run["bank_directory"]),
+        bank_digest=str(manifest.content["bank"]),
+        out=folder,
+        first_example=dict(manifest.first_example) if manifest.follows else {},
+        follows=manifest.follows,
     )
 
 

@@ -36,7 +36,7 @@ from pipeline.clip_bank import BANK_VERSION, INDEX_NAME, REJECTS_NAME, ClipBank,
 from pipeline.material import SourceFile, list_material, material_fingerprint
 from schemas.canonical import digest
 from schemas.clips import Clip, Reject
-from schemas.errors import MaterialError
+from schemas.errors import DatasetError, MaterialError
 from schemas.recipe import Recipe
 
 _SOURCES, _LOCK = "sources.json", "bank.lock"
@@ -214,10 +214,17 @@ def _close(recipe: Recipe, root: str, folder: str, parts: Sequence[BankPart]) ->
     target = files.join(root, index["digest"][:16])
     if not is_bank(target):
         files.make_folder(target)
-        for name in pack_bytes:
-            source = files.join(folder, name)
+        for part in parts:
+            name, source = _pack_name(part.index), files.join(folder, _pack_name(part.index))
             if files.exists(source):  # else the build that was killed had moved it
-                files.rename(source, files.join(target, name))
+                if name in pack_bytes:
+                    files.rename(source, files.join(target, name))
+            elif name in pack_bytes and not files.exists(files.join(target, name)):
+                files.delete([files.join(folder, _rows_name(part.index))])
+                raise DatasetError(
+                    f"{name} is neither in {folder} nor in {target}",
+                    fix="somebody removed it: the same command makes that part again",
+                )
         files.write_text(files.join(target, INDEX_NAME), json.dumps(index, indent=0))
     return _with_rejects(target, [reject.to_json() for reject in rejects])
 

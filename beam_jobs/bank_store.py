@@ -6,6 +6,7 @@ opened, each pack when a clip of it is first asked for. Workers of one machine s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -44,7 +45,7 @@ def is_bank(location: str) -> bool:
 def _fetched(location: str) -> ClipBank:
     try:
         text = files.read_text(files.join(location, INDEX_NAME))
-        digest = str(json.loads(text)["digest"])
+        json.loads(text)["digest"]
     except (OSError, BeamIOError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"{location} is not a clip bank that can be read ({error})",
@@ -57,7 +58,8 @@ def _fetched(location: str) -> ClipBank:
             f"{ours} belongs to somebody else",
             fix="remove it, or name another folder for temporary files by TMPDIR",
         )
-    folder = ours / digest[:32]
+    # By the index and not by the digest: equal clips may be packed in other ways.
+    folder = ours / hashlib.sha256(text.encode()).hexdigest()[:32]
     folder.mkdir(exist_ok=True)
     for name in (REJECTS_NAME, INDEX_NAME):
         files.copy_to_local(files.join(location, name), folder / name)

@@ -98,7 +98,7 @@ def is_dry_run(options: PipelineOptions) -> bool:
 
 
 def makes_template(options: PipelineOptions) -> bool:
-    """Return whether the job is to be staged for someone else to start."""
+    """Return whether the job is to be staged for someone else to start, as a Flex Template's is."""
     return bool(options.view_as(GoogleCloudOptions).template_location)
 
 

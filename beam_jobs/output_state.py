@@ -25,6 +25,7 @@ JOB_NAME = "job.json"
 FAILURES_NAME = "failures.json"
 REJECTS_NAME = "rejects.jsonl"
 LOCK_NAME = "job.lock"
+_OURS = (LOCK_NAME, f"{JOB_NAME}{files.TEMPORARY_MARK}")  # of a job killed at its very beginning
 _CLOSING_NAMES = (MANIFEST_NAME, FAILURES_NAME, REJECTS_NAME)
 State = Literal["empty", "unfinished", "complete"]
 
@@ -92,6 +93,7 @@ def begin(job: SynthesisJob) -> None:
     for split in sorted({shard.split for shard in job.shards}):
         files.make_folder(files.join(out, split))
     leftovers = [path for split in SPLITS for path in _in_split(out, split)]
+    leftovers += [path for name in (JOB_NAME, *_CLOSING_NAMES) for path in files.sizes(out, name)]
     files.delete([path for path in leftovers if files.TEMPORARY_MARK in _name(path)])
     identity = json.dumps(job.identity(), indent=1, sort_keys=True)
     files.write_text(files.join(out, JOB_NAME), identity + "\n")
@@ -124,10 +126,13 @@ def _existing_shards(job: SynthesisJob) -> dict[str, int]:
 
 
 def _num_generations(out: str) -> int:
-    number = 1
-    while files.exists(files.join(generation_folder(out, number), JOB_NAME)):
+    """Up to the last that was begun; a gap of one is looked over."""
+    number, missing = 1, 0
+    while missing < 2:
+        there = files.exists(files.join(generation_folder(out, number), JOB_NAME))
+        missing = 0 if there else missing + 1
         number += 1
-    return number
+    return number - 2
 
 
 def _in_split(out: str, split: str) -> dict[str, int]:
@@ -144,7 +149,7 @@ def _difference(job: SynthesisJob) -> str:
 
 def _strangers(out: str) -> list[str]:
     """Names of all that lies in a folder that no job has begun; empty folders are no harm."""
-    found = [name for path in files.sizes(out) if (name := _name(path)) != LOCK_NAME]
+    found = [name for path in files.sizes(out) if not (name := _name(path)).startswith(_OURS)]
     for folder in {*SPLITS, *files.subfolders(out)}:
         inside = files.join(out, folder)
         names = [*files.sizes(inside), *files.subfolders(inside)]

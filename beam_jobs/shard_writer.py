@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 
+from apache_beam.io.filesystem import BeamIOError
+
 from beam_jobs import files
 from pipeline.example_codec import decode_example
 from pipeline.scene_source import SceneSource
@@ -19,6 +21,8 @@ from schemas.errors import DatasetError, WakebeamError
 from schemas.scene import example_id
 
 _LONGEST_REASON = 300
+_NOT_THE_SCENES_FAULT = (OSError, BeamIOError, MemoryError, DatasetError)
+"""What another try may not meet again: the shard's failure, never a reject of the scene."""
 
 
 def write_shard(spec: ShardSpec, *, out: str, source: SceneSource) -> ShardReport:
@@ -28,6 +32,9 @@ def write_shard(spec: ShardSpec, *, out: str, source: SceneSource) -> ShardRepor
         spec: which examples.
         out: the data set's folder or URI.
         source: the examples of the shard's split.
+
+    Raises:
+        OSError, BeamIOError, MemoryError, DatasetError: what it needs can't be read or written.
     """
     began_s = time.monotonic()
     counts, rejects = ShardCounts(), []
@@ -36,6 +43,8 @@ def write_shard(spec: ShardSpec, *, out: str, source: SceneSource) -> ShardRepor
         for index in range(spec.start, spec.stop):
             try:
                 example = source[index]
+            except _NOT_THE_SCENES_FAULT:
+                raise
             except Exception as error:
                 rejects.append(SceneReject(example_id(spec.split, index), _reason(error)))
                 continue

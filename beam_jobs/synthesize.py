@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_jobs import files, output_state
-from beam_jobs.appending import next_generation
+from beam_jobs.appending import job_of_grown, later_generations, next_generation
 from beam_jobs.bank_store import open_bank
 from beam_jobs.dataflow import JobNotStarted
 from beam_jobs.job import SynthesisJob
@@ -89,12 +89,29 @@ def synthesize(
     job = SynthesisJob(recipe.model_dump_json(by_alias=True), bank, clips.digest, out)
     if append:
         job = next_generation(job, clips)
-    splits = sorted({shard.split for shard in job.shards})
-    sources = [SceneSource(recipe, clips, split) for split in splits]  # refuse what can't be made
+    elif not overwrite:
+        job = job_of_grown(job)
+    result = _make(job, engine, out, overwrite=overwrite, progress=progress)
+    if append:
+        return result
+    for later in later_generations(out):  # lost shards of theirs are made anew too
+        again = _make(later, engine, out, overwrite=False, progress=progress)
+        if not again.already_complete:
+            result = again
+    return result
+
+
+def _make(
+    job: SynthesisJob, engine: Engine, out: str, *, overwrite: bool, progress: Progress | None
+) -> SynthesisResult:
+    """Make one generation of the data set at `out`, or find it complete."""
     replaces = overwrite and files.exists(files.join(job.out, output_state.JOB_NAME))
     # Refuses before anything is written, and leaves what is complete alone.
     if not replaces and output_state.examine(job) == "complete":
         return SynthesisResult(read_manifest(job.out), True, len(job.shards), 0)
+    clips = open_bank(job.bank, job.bank_digest)
+    splits = sorted({shard.split for shard in job.shards})
+    sources = [SceneSource(job.recipe, clips, split) for split in splits]  # refuse what can't be
     pipeline = engine.pipeline(SynthesizeScenes(job))
     if engine.is_dry_run:
         engine.run(pipeline)  # ends by JobNotStarted; nothing was written

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.metrics import Metrics
 
 from beam_jobs import files
@@ -22,6 +23,8 @@ from beam_jobs.shard_writer import read_shard, write_shard
 from pipeline.scene_source import SceneSource
 from schemas.dataset import ShardReport, ShardSpec
 from schemas.errors import DatasetError, WakebeamError
+
+_MAY_PASS = (OSError, BeamIOError)
 
 
 class SynthesizeScenes(beam.PTransform):
@@ -55,15 +58,19 @@ class MakeShard(beam.DoFn):
         self._bank = open_bank(self._job.bank, self._job.bank_digest)
 
     def process(self, spec: ShardSpec) -> Iterator[ShardReport]:
-        """Make, or check and keep, one shard."""
-        try:
-            report = self._kept(spec) or self._made(spec)
-        except Exception as error:
-            text = str(error) if isinstance(error, WakebeamError) else repr(error)
-            yield ShardReport(spec.name, spec.split, spec.shard_index, "failed", error=text)
+        """Make, or check and keep, one shard; a failure is tried again before it is reported."""
+        for again in (True, True, False):
+            try:
+                report = self._kept(spec) or self._made(spec)
+            except Exception as error:
+                if again and isinstance(error, _MAY_PASS):
+                    continue
+                text = str(error) if isinstance(error, WakebeamError) else repr(error)
+                yield ShardReport(spec.name, spec.split, spec.shard_index, "failed", error=text)
+                return
+            _measure(report)
+            yield report
             return
-        _measure(report)
-        yield report
 
     def _kept(self, spec: ShardSpec) -> ShardReport | None:
         if not files.exists(files.join(self._job.out, spec.name)):

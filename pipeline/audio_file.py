@@ -265,8 +265,9 @@ def _ffmpeg(path: Path) -> list[str]:
         raise AudioError(f"{path.suffix} files need ffmpeg: install imageio-ffmpeg") from error
     # `file:` and an absolute path: a name can't be taken for an option or another protocol.
     source = "file:" + os.path.abspath(path)
-    flags = ["-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", source, "-vn"]
-    return [binary, *flags]
+    # Without the CPU's special instructions: lossy decoders round differently with each set.
+    how = ["-nostdin", "-v", "error", "-cpuflags", "0", "-protocol_whitelist", "file,pipe"]
+    return [binary, *how, "-i", source, "-vn"]
 
 
 def _ffmpeg_reason(stderr: bytes) -> str:

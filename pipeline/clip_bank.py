@@ -129,6 +129,11 @@ class ClipBank:
         path = self.directory / name
         if self.fetch is not None and not path.exists():
             self.fetch(name)
+        if path.stat().st_size != self.pack_bytes[name]:
+            raise DatasetError(
+                f"{path} has another size than the index says",
+                fix="delete its folder and run the same command again",
+            )
         return np.memmap(path, dtype="<i2", mode="r")
 
 

@@ -74,16 +74,25 @@ def shard_paths(stored: StoredDataset, split: str) -> list[str]:
     """Return the paths of a split's shards, of all generations.
 
     Raises:
-        DatasetError: a shard of a manifest isn't there, or the split has no example.
+        DatasetError: a shard isn't there or has another size, or the split has no example.
     """
-    paths = list(stored.shard_paths(split))
-    missing = [path for path in paths if not tf.io.gfile.exists(path)]
-    if missing or not paths:
-        raise DatasetError(
-            f"{missing[0]} is missing" if missing else f"{stored.location} has no {split} examples",
-            fix="run `wakebeam synth` to make missing shards anew",
-        )
-    return paths
+    wanted = [
+        (f"{folder}/{shard.name}", shard.num_bytes)
+        for folder, manifest in stored.generations()
+        for shard in manifest.shards
+        if shard.split == split
+    ]
+    for path, num_bytes in wanted:
+        there = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
+        if there != num_bytes:
+            raise DatasetError(
+                f"{path} is missing" if there is None else f"{path} has {there} bytes",
+                expected=f"{num_bytes} bytes, as the manifest says",
+                fix="run `wakebeam synth` to make such shards anew",
+            )
+    if not wanted:
+        raise DatasetError(f"{stored.location} has no {split} examples")
+    return [path for path, _ in wanted]
 
 
 def training_dataset(

@@ -51,6 +51,13 @@ class StoredDataset:
             path = f"{generation_folder(location, len(manifests))}/{MANIFEST_NAME}"
             text = read_text(path)
             if text is None:
+                after = f"{generation_folder(location, len(manifests) + 1)}/{MANIFEST_NAME}"
+                if manifests and read_text(after) is not None:
+                    raise DatasetError(
+                        f"{path} is missing, and {after} follows it",
+                        expected="an unbroken chain of generations",
+                        fix="bring it back from a copy, or move the later generations away",
+                    )
                 break
             manifest = Manifest.from_json(text, where=path)
             before = manifests[-1].identity() if manifests else ""

@@ -51,6 +51,10 @@ def synth(
 
     if append and add_recipe:
         raise RequestError("--append and --add-recipe", expected="one or the other")
+    if add_recipe and set_:
+        raise RequestError(
+            "--set with --add-recipe", expected="the added recipe as it is in its file"
+        )
     workspace = Workspace.open(recipe, set_ or ())
     if plan_only:
         if append or add_recipe or overwrite:
@@ -110,10 +114,10 @@ def _plan_only(
     from wakebeam.stages import make_bank
 
     with workspace.alone():
-        bank, _ = make_bank(workspace)
+        bank, _ = make_bank(workspace, beam_arguments=beam_arguments, num_workers=num_workers)
     found = plan_only(
         workspace.recipe,
-        bank.directory,
+        bank.location,
         beam_arguments=beam_arguments,
         num_workers=num_workers,
     )

@@ -60,7 +60,7 @@ def make_bank(
 ) -> tuple[ClipBank, bool]:
     """Return the recipe's clip bank, and whether it was there already."""
     with progress("bank", "files") as update:
-        return open_or_build_bank(
+        bank, reused = open_or_build_bank(
             workspace.recipe,
             base_dir=workspace.folder,
             bank_root=workspace.bank_root,
@@ -68,6 +68,9 @@ def make_bank(
             num_workers=num_workers,
             progress=update,
         )
+    if bank.rejects and not reused:
+        say(f"bank: {len(bank.rejects)} files can't be used:\n{reject_summary(bank)}")
+    return bank, reused
 
 
 def make_dataset(
@@ -143,8 +146,6 @@ def _speak_stage(workspace: Workspace) -> tuple[str, str]:
 
 def _bank_stage(workspace: Workspace) -> tuple[str, str]:
     bank, reused = make_bank(workspace)
-    if bank.rejects and not reused:
-        say(f"bank: {len(bank.rejects)} files can't be used:\n{reject_summary(bank)}")
     remark = f"{len(bank.clips)} clips, {len(bank.rejects)} files rejected"
     return ("current" if reused else "made"), remark
 

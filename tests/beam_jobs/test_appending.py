@@ -108,9 +108,41 @@ def test_damage_in_a_generation_is_found_and_mended(bank, tmp_path) -> None:
     shard.write_bytes(data)
     (problem,) = verify(out).problems
     assert problem.startswith(f"generation-0001/train/{shard.name}: bytes ")
-    (tmp_path / "data" / "generation-0001" / "manifest.json").unlink()
-    assert synthesize(_more(9), bank.directory, out, num_workers=1, append=True).num_made == 1
-    assert verify(out).problems == ()
+    shard.unlink()
+    identity = read_dataset(out).identity()
+    mended = synthesize(job_recipe(), bank.directory, out, num_workers=1)
+    assert (mended.already_complete, mended.num_made) == (False, 1)
+    assert verify(out, deep=True).problems == ()
+    assert read_dataset(out).identity() == identity
+
+
+def test_mending_the_first_generation_breaks_no_chain(bank, tmp_path, monkeypatch) -> None:
+    """Also by a later release, under another name: what counts is the content."""
+    import beam_jobs.manifest_writer as writer
+
+    out = str(tmp_path / "data")
+    synthesize(job_recipe(), bank.directory, out, num_workers=1)
+    synthesize(_more(9), bank.directory, out, num_workers=1, append=True)
+    next((tmp_path / "data" / "train").iterdir()).unlink()
+    monkeypatch.setattr(writer.importlib.metadata, "version", lambda name: "99.0")
+    assert synthesize(job_recipe(name="b"), bank.directory, out, num_workers=1).num_made == 1
+    assert len(read_dataset(out).manifests) == 2
+    assert verify(out, deep=True).problems == ()
+
+
+def test_a_gap_in_the_chain_is_an_error_and_overwrite_removes_all(bank, tmp_path) -> None:
+    out = str(tmp_path / "data")
+    synthesize(job_recipe(), bank.directory, out, num_workers=1)
+    for _ in range(2):
+        synthesize(_more(4), bank.directory, out, num_workers=1, append=True)
+    for name in ("manifest.json", "job.json"):
+        (tmp_path / "data" / "generation-0001" / name).unlink()
+    with pytest.raises(DatasetError, match="generation-0001/manifest.json is missing"):
+        read_dataset(out)
+    other = job_recipe(seed=8)
+    synthesize(other, bank.directory, out, num_workers=1, overwrite=True)
+    assert len(read_dataset(out).manifests) == 1
+    assert not list((tmp_path / "data" / "generation-0002").rglob("*.tfrecord"))
 
 
 def test_a_plain_job_leaves_generations_alone_and_overwrite_removes_them(bank, tmp_path) -> None:
@@ -136,6 +168,8 @@ def test_examples_of_new_material_are_made_again_from_their_own_bank(bank, tmp_p
     assert regenerate(out, "train/000000024")["identical"] is True
     assert regenerate(out, "train/000000030")["identical"] is None
     assert regenerate(out, "test/000000002")["identical"] is True
+    again = synthesize(job_recipe(), new.directory, out, num_workers=1)
+    assert again.already_complete, "the material as it is now is that of the second generation"
     first, second = read_dataset(out).manifests
     assert first.content["bank"] != second.content["bank"]
     assert verify(out, render=40).problems == ()

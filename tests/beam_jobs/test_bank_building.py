@@ -162,3 +162,25 @@ def test_parts_follow_from_the_material_alone(monkeypatch) -> None:
     assert [(part.start, part.stop) for part in parts] == [(0, 3), (3, 7), (7, 9), (9, 10)]
     assert bank_part.plan_parts([]) == ()
     assert json.dumps([part.index for part in parts]) == "[0, 1, 2, 3]"
+
+
+def test_a_pack_that_was_removed_is_made_again(tmp_path, monkeypatch) -> None:
+    material(tmp_path)
+    monkeypatch.setattr(bank_part, "PART_FILES", 7)
+    real, moved = building.files.rename, []
+
+    def failing(source: str, target: str) -> None:
+        if len(moved) == 2:
+            raise OSError("pulled the plug")
+        moved.append(target)
+        real(source, target)
+
+    monkeypatch.setattr(building.files, "rename", failing)
+    where = {"base_dir": tmp_path, "bank_root": tmp_path / "bank"}
+    with pytest.raises(OSError, match="plug"):
+        build_bank(job_recipe(), **where)
+    monkeypatch.setattr(building.files, "rename", real)
+    Path(moved[1]).unlink()
+    with pytest.raises(DatasetError, match="makes that part again"):
+        build_bank(job_recipe(), **where)
+    assert len(_content(build_bank(job_recipe(), **where))) == 30

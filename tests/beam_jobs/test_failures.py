@@ -16,7 +16,7 @@ import pytest
 
 from beam_jobs.synthesize import synthesize
 from beam_jobs.verification import verify
-from schemas.errors import DatasetError, RequestError
+from schemas.errors import AudioError, DatasetError, RequestError
 from tests.beam_jobs.small_job import job_recipe, shard_digests
 
 
@@ -77,7 +77,7 @@ def _with_bad_scenes(monkeypatch, bad: set[int]) -> None:
 
     def getitem(self, index: int):
         if index in bad and self.planner._split == "train":
-            raise DatasetError("a clip went bad")
+            raise AudioError("a clip went bad")
         return real(self, index)
 
     monkeypatch.setattr(SceneSource, "__getitem__", getitem)
@@ -176,3 +176,32 @@ def test_a_read_only_disk_is_named_and_a_complete_data_set_on_it_is_fine(bank, s
     assert verify(str(out)).problems == ()
     with pytest.raises(OSError, match="[Rr]ead-only"):
         synthesize(few, bank.directory, str(small_disk / "other"), num_workers=1)
+
+
+def test_a_failure_that_passes_costs_no_scene(bank, tmp_path, monkeypatch) -> None:
+    """A store that doesn't answer once is tried again; no scene is called impossible for it."""
+    from pipeline.scene_source import SceneSource
+
+    calm = synthesize(job_recipe(), bank.directory, str(tmp_path / "calm"), num_workers=1)
+    real, failed = SceneSource.__getitem__, []
+
+    def getitem(self, index: int):
+        if index == 3 and self.planner._split == "train" and len(failed) < 2:
+            failed.append(index)
+            raise OSError("connection reset")
+        return real(self, index)
+
+    monkeypatch.setattr(SceneSource, "__getitem__", getitem)
+    some = job_recipe(dataset={"max_reject_fraction": 0.5})
+    made = synthesize(some, bank.directory, str(tmp_path / "data"), num_workers=1)
+    assert len(failed) == 2
+    assert made.manifest.identity() == calm.manifest.identity()
+
+
+def test_killed_while_the_very_first_file_is_written(bank, tmp_path) -> None:
+    out = tmp_path / "data"
+    out.mkdir()
+    (out / "job.json.tmp-0123").write_text("{")
+    (out / "job.lock").touch()
+    synthesize(job_recipe(), bank.directory, str(out), num_workers=1)
+    assert not list(out.rglob("*.tmp-*"))

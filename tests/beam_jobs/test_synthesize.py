@@ -165,7 +165,7 @@ def test_verify_finds_every_kind_of_damage(bank, tmp_path) -> None:
     assert f"to {len(whole[1]) - 100}: the file ends inside a record" in problems
     assert f"{shards[2].name}: is whole but another file" in problems
     deep = verify(str(out), deep=True)
-    assert "repeats" in "\n".join(deep.problems) or shards[2].name in "\n".join(deep.problems)
+    assert sum(shards[2].name in text for text in deep.problems) == 1
     (out / "train" / "extra.tfrecord").unlink()
     result = synthesize(job_recipe(), bank.directory, str(out), num_workers=1)
     assert [shard.read_bytes() for shard in shards] == whole, "damaged shards are made again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from pipeline.input_dataset import (
 )
 from pipeline.scene_source import SceneSource
 from pipeline.tfrecord import RecordReader
-from schemas.errors import RequestError
+from schemas.errors import DatasetError, RequestError
 from schemas.recipe import LabelWindow
 from tests.audio_factory import material
 from tests.fakes import recipe
@@ -130,3 +131,12 @@ def test_live_training_gives_the_tensors_of_the_shards(made) -> None:
     )
     for one, other in zip(live, again, strict=True):
         np.testing.assert_array_equal(one[0].numpy(), other[0].numpy())
+
+
+def test_a_short_shard_is_noticed_before_training(made, tmp_path) -> None:
+    shutil.copytree(made[2], tmp_path / "data")
+    shard = sorted((tmp_path / "data" / "train").iterdir())[0]
+    shard.write_bytes(b"")
+    stored = read_dataset(str(tmp_path / "data"))
+    with pytest.raises(DatasetError, match="has 0 bytes"):
+        next(judged_examples(stored, split="train", batch_size=4))
