@@ -17,7 +17,7 @@ from beam_jobs import files
 from beam_jobs.job import SynthesisJob
 from pipeline.lock_file import held_alone
 from schemas.dataset import MANIFEST_NAME, Manifest
-from schemas.errors import RequestError
+from schemas.errors import DatasetError, RequestError
 from schemas.recipe import SPLITS
 from schemas.stored_dataset import generation_folder
 
@@ -97,6 +97,22 @@ def begin(job: SynthesisJob) -> None:
     files.delete([path for path in leftovers if files.TEMPORARY_MARK in _name(path)])
     identity = json.dumps(job.identity(), indent=1, sort_keys=True)
     files.write_text(files.join(out, JOB_NAME), identity + "\n")
+
+
+def require_ours(job: SynthesisJob) -> None:
+    """Stop a worker whose job is over while another job is at work in the same folder.
+
+    Where there are no locks, as in object stores, or where workers outlive the job that holds one.
+
+    Raises:
+        DatasetError: `job.json` is another job's.
+    """
+    path = files.join(job.out, JOB_NAME)
+    if files.exists(path) and json.loads(files.read_text(path)) != job.identity():
+        raise DatasetError(
+            f"another job has taken over {job.out}",
+            fix="stop one of them; the same command goes on or says what is there",
+        )
 
 
 def clear(out: str) -> None:

@@ -12,6 +12,7 @@ our one straight line has none of.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 
 import apache_beam as beam
@@ -92,13 +93,17 @@ class Engine:
             raise
         except Exception as error:
             lines = str(error).strip().splitlines() or [repr(error)]
+            why = "a worker may have been killed, as for want of memory; " if self._is_local else ""
             raise DatasetError(
                 f"the job stopped: {lines[-1][:300]}",
-                fix="a worker may have been killed, as for want of memory; the same command keeps "
-                "the shards that are done and goes on",
+                fix=f"{why}the same command keeps the shards that are done and goes on",
             ) from error
         if self.is_dry_run or self._is("dataflow") and dataflow.makes_template(self.options):
             raise dataflow.JobNotStarted("the job was prepared as asked, and not started")
+
+    @property
+    def _is_local(self) -> bool:
+        return self._is("fnapirunner") or self._is("direct")
 
     def _is(self, name: str) -> bool:
         return name in self.name.rsplit(".", 1)[-1]
@@ -180,5 +185,5 @@ def _divide_for_dask(options: PipelineOptions, num_shards: int) -> None:
 def _unknown_options(options: PipelineOptions, arguments: list[str]) -> list[str]:
     known: set[str] = set()
     options.get_all_options(add_extra_args_fn=lambda p: known.update(p._option_string_actions))
-    given = [a.split("=", 1)[0] for a in arguments if a.startswith("--")]
+    given = [a.split("=", 1)[0] for a in arguments if re.match("--?[a-zA-Z]", a)]
     return [name for name in given if name not in known]

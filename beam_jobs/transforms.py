@@ -15,7 +15,7 @@ import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.metrics import Metrics
 
-from beam_jobs import files
+from beam_jobs import files, output_state
 from beam_jobs.bank_store import open_bank
 from beam_jobs.job import SynthesisJob
 from beam_jobs.manifest_writer import build_manifest, close
@@ -81,6 +81,7 @@ class MakeShard(beam.DoFn):
             return None  # damaged: made again under the same name
 
     def _made(self, spec: ShardSpec) -> ShardReport:
+        output_state.require_ours(self._job)
         if spec.split not in self._sources:
             self._sources[spec.split] = SceneSource(self._job.recipe, self._bank, spec.split)
         return write_shard(spec, out=self._job.out, source=self._sources[spec.split])
@@ -94,6 +95,7 @@ class CloseDataset(beam.DoFn):
 
     def process(self, reports: Iterable[ShardReport]) -> Iterator[str]:
         """Write the file that closes the data set and yield its folder."""
+        output_state.require_ours(self._job)
         reports = list(reports)
         now_s = time.time()
         manifest = build_manifest(

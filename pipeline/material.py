@@ -79,6 +79,12 @@ def list_material(
                     fix="correct the path (relative ones start at the recipe's folder), or run "
                     "`wakebeam speak --recipe` first if it is to be spoken",
                 ) from error
+            except PermissionError as error:
+                raise MaterialError(
+                    f"material.{role} {entry.path!r}: {error.filename} can't be read",
+                    expected="folders that may be listed",
+                    fix="change its permissions, or move it out of the material",
+                ) from error
             name = f"{role}/{_printable(system.true_name(root)) or 'root'}"
             names[name] += 1
             prefix = name if names[name] == 1 else f"{name}-{names[name]}"

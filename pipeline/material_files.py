@@ -87,9 +87,17 @@ class LocalFiles:
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """`os.walk` that follows links to folders, but into no folder twice."""
+    """`os.walk` that follows links to folders, but into no folder twice.
+
+    Raises:
+        OSError: a folder can't be read; it is not passed over.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
     seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=refuse):
         real = os.path.realpath(folder)
         if real in seen:
             folders.clear()
@@ -101,4 +109,5 @@ def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
 
 def _found(path: str, relative: str) -> FoundFile:
     stat = os.stat(path)
-    return FoundFile(path, relative, stat.st_size, str(stat.st_mtime_ns))
+    # The change time too: archives bring modification times along, and chmod changes none.
+    return FoundFile(path, relative, stat.st_size, f"{stat.st_mtime_ns} {stat.st_ctime_ns}")

@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beam_jobs.job import SynthesisJob
 from beam_jobs.synthesize import synthesize
+from beam_jobs.transforms import MakeShard
 from beam_jobs.verification import verify
+from schemas.dataset import plan_shards
 from schemas.errors import AudioError, DatasetError, RequestError
 from tests.beam_jobs.small_job import job_recipe, shard_digests
 
@@ -205,3 +208,17 @@ def test_killed_while_the_very_first_file_is_written(bank, tmp_path) -> None:
     (out / "job.lock").touch()
     synthesize(job_recipe(), bank.directory, str(out), num_workers=1)
     assert not list(out.rglob("*.tmp-*"))
+
+
+def test_a_job_that_was_replaced_writes_nothing_more(bank, tmp_path) -> None:
+    """As in an object store, where no lock keeps two jobs apart."""
+    out = str(tmp_path / "data")
+    synthesize(job_recipe(seed=8), bank.directory, out, num_workers=1)
+    before = shard_digests(tmp_path / "data")
+    text = job_recipe().model_dump_json(by_alias=True)
+    outlived = MakeShard(SynthesisJob(text, bank.location, bank.digest, out))
+    outlived.setup()
+    (report,) = outlived.process(plan_shards(job_recipe())[0])
+    assert report.status == "failed"
+    assert "another job has taken over" in report.error
+    assert shard_digests(tmp_path / "data") == before

@@ -178,6 +178,7 @@ def test_options_that_would_not_do_are_refused_before_anything_is_written(bank, 
         (["--runer=DirectRunner"], "--runer"),
         (["--runner=NoSuchRunner"], "NoSuchRunner"),
         (["typo"], "typo"),
+        (["-x"], "-x"),
         (["--runner=dask"], "dask_client_address"),
         (["--runner=dask", "--dask_npartitions=2"], "number of shards"),
     ):

@@ -143,6 +143,13 @@ def test_unchanged_material_is_not_decoded_again(tmp_path) -> None:
     third, reused = open_or_build_bank(_recipe(), **where)
     assert not reused
     assert third.digest != first.digest
+    take = tmp_path / "kw" / "new.wav"
+    times = take.stat()
+    write(take, burst(hz=900.0))
+    os.utime(take, ns=(times.st_atime_ns, times.st_mtime_ns))
+    fourth, reused = open_or_build_bank(_recipe(), **where)
+    assert not reused, "other sound of the same size and time"
+    assert fourth.digest != third.digest
 
 
 def test_planning_reads_no_audio(tmp_path) -> None:
