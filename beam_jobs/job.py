@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from schemas.canonical import digest
 from schemas.dataset import ShardSpec, plan_shards
@@ -58,8 +59,12 @@ class SynthesisJob:
         """Examples in all shards."""
         return sum(shard.stop - shard.start for shard in self.shards)
 
-    def identity(self) -> dict[str, str]:
-        """Return what `job.json` holds: digests of the content and the layout."""
+    def identity(self) -> dict[str, Any]:
+        """Return what `job.json` holds: digests of content and layout, scenes asked for."""
         layout = digest([[shard.name, shard.start, shard.stop] for shard in self.shards])
-        values = {"recipe_digest": self.recipe_digest, "shards_digest": layout}
+        values = {
+            "recipe_digest": self.recipe_digest,
+            "shards_digest": layout,
+            "num_examples": self.recipe.dataset.num_examples.model_dump(),
+        }
         return values | ({"follows": self.follows} if self.follows else {})

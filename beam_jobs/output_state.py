@@ -11,7 +11,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from beam_jobs import files
 from beam_jobs.job import SynthesisJob
@@ -53,10 +53,12 @@ def examine(job: SynthesisJob) -> State:
         found = {}
     if found != job.identity():
         raise RequestError(
-            f"{out} holds a data set made from something else: {_difference(job)}",
+            f"{out} holds a data set made from something else: {_difference(job, found)}",
             expected="a data set of this recipe and material, or an empty folder",
-            fix="pass --overwrite to replace it, --append N to add scenes of new material to it, "
-            "or choose another folder with dataset.out",
+            fix="give the same command again that began it"
+            if job.follows
+            else "--append N adds scenes of new material to it, --overwrite replaces it, "
+            "dataset.out names another folder",
         )
     if not files.exists(manifest_path):
         return "unfinished"
@@ -155,10 +157,12 @@ def _in_split(out: str, split: str) -> dict[str, int]:
     return files.sizes(files.join(out, split), f"{split}-")
 
 
-def _difference(job: SynthesisJob) -> str:
+def _difference(job: SynthesisJob, found: Any) -> str:
     path = files.join(job.out, MANIFEST_NAME)
     if not files.exists(path):
-        return "another recipe, other material or another size"
+        begun = found.get("num_examples", {}) if isinstance(found, dict) else {}
+        asked = ", ".join(f"{split} {number}" for split, number in begun.items() if number)
+        return f"another recipe, other material or another size (it was begun with {asked} scenes)"
     changes = Manifest.from_json(files.read_text(path), where=path).changes(job.recipe)
     return "; ".join(changes[:5]) or "other material or other numbers of examples"
 

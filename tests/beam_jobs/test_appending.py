@@ -90,7 +90,7 @@ def test_readers_see_a_generation_only_when_it_is_whole(bank, tmp_path, monkeypa
     assert len(_ids(out, "train")) == 24
     assert verify(out).problems == ()
     monkeypatch.undo()
-    with pytest.raises(RequestError, match="made from something else"):
+    with pytest.raises(RequestError, match="begun with train 12 scenes"):
         synthesize(_more(13), bank.directory, out, num_workers=1, append=True)
     done = synthesize(_more(12), bank.directory, out, num_workers=1, append=True)
     assert (done.num_reused, done.num_made) == (1, 1)
