@@ -13,7 +13,6 @@ and the index, written last, makes it one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ from beam_jobs.watching import Progress, watched
 from pipeline.activity import SETTINGS_VERSION
 from pipeline.bank_part import BankPart, decode_files, plan_parts
 from pipeline.clip_bank import BANK_VERSION, INDEX_NAME, REJECTS_NAME, ClipBank, bank_index
+from pipeline.lock_file import held_alone
 from pipeline.material import SourceFile, list_material, material_fingerprint
 from schemas.canonical import digest
 from schemas.clips import Clip, Reject
@@ -272,9 +272,7 @@ def _alone(root: str) -> Iterator[None]:
     if files.is_uri(root):
         yield
         return
-    with Path(root, _LOCK).open("w") as lock:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with held_alone(Path(root, _LOCK), None):
         yield
 
 
@@ -283,7 +281,7 @@ def _fingerprint(recipe: Recipe, sources: Sequence[SourceFile]) -> str:
 
 
 def _num_done(folder: str, parts: Sequence[BankPart]) -> int:
-    there = {path.replace("\\", "/").rpartition("/")[2] for path in files.sizes(folder, "part-")}
+    there = {files.name_of(path) for path in files.sizes(folder, "part-")}
     return sum(part.stop - part.start for part in parts if _rows_name(part.index) in there)
 
 

@@ -35,6 +35,11 @@ def join(*parts: str) -> str:
     return str(FileSystems.join(*parts))
 
 
+def name_of(path: str) -> str:
+    """Return the last part of a path or URI."""
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
 def absolute(path: str) -> str:
     """Return a path that means the same in any process of any folder."""
     return os.path.abspath(path) if _is_local(path) else path

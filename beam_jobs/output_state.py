@@ -96,7 +96,7 @@ def begin(job: SynthesisJob) -> None:
         files.make_folder(files.join(out, split))
     leftovers = [path for split in SPLITS for path in _in_split(out, split)]
     leftovers += [path for name in (JOB_NAME, *_CLOSING_NAMES) for path in files.sizes(out, name)]
-    files.delete([path for path in leftovers if files.TEMPORARY_MARK in _name(path)])
+    files.delete([path for path in leftovers if files.TEMPORARY_MARK in files.name_of(path)])
     identity = json.dumps(job.identity(), indent=1, sort_keys=True)
     files.write_text(files.join(out, JOB_NAME), identity + "\n")
 
@@ -125,7 +125,7 @@ def clear(out: str) -> None:
         files.remove_empty([*(files.join(folder, split) for split in SPLITS), folder])
     files.delete([files.join(out, name) for name in _CLOSING_NAMES])
     shards = [path for split in SPLITS for path in _in_split(out, split)]
-    files.delete([path for path in shards if ".tfrecord" in _name(path)])
+    files.delete([path for path in shards if ".tfrecord" in files.name_of(path)])
     files.delete([files.join(out, JOB_NAME)])
 
 
@@ -139,7 +139,7 @@ def _existing_shards(job: SynthesisJob) -> dict[str, int]:
     there: dict[str, int] = {}
     for split in sorted({shard.split for shard in job.shards}):
         for path, size in _in_split(job.out, split).items():
-            there[f"{split}/{_name(path)}"] = size
+            there[f"{split}/{files.name_of(path)}"] = size
     return {shard.name: there[shard.name] for shard in job.shards if shard.name in there}
 
 
@@ -169,13 +169,11 @@ def _difference(job: SynthesisJob, found: Any) -> str:
 
 def _strangers(out: str) -> list[str]:
     """Names of all that lies in a folder that no job has begun; empty folders are no harm."""
-    found = [name for path in files.sizes(out) if not (name := _name(path)).startswith(_OURS)]
+    found = [
+        name for path in files.sizes(out) if not (name := files.name_of(path)).startswith(_OURS)
+    ]
     for folder in {*SPLITS, *files.subfolders(out)}:
         inside = files.join(out, folder)
-        names = [*files.sizes(inside), *files.subfolders(inside)]
-        found += [f"{folder}/{_name(path)}" for path in names]
+        there = [*files.sizes(inside), *files.subfolders(inside)]
+        found += [f"{folder}/{files.name_of(path)}" for path in there]
     return sorted(found)
-
-
-def _name(path: str) -> str:
-    return path.replace("\\", "/").rsplit("/", 1)[-1]

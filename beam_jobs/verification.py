@@ -129,7 +129,7 @@ def _differences(path: str, entry: ShardEntry) -> list[str]:
 def _missing_and_extra(out: str, folder: str, manifest: Manifest) -> list[str]:
     wanted = {entry.name for entry in manifest.shards}
     there = {
-        f"{split}/{path.replace(chr(92), '/').rsplit('/', 1)[-1]}"
+        f"{split}/{files.name_of(path)}"
         for split in SPLITS
         for path in files.sizes(files.join(folder, split))
         if path.endswith(".tfrecord")

@@ -11,18 +11,18 @@ from schemas.errors import WakebeamError
 
 
 @contextlib.contextmanager
-def held_alone(path: Path, refusal: WakebeamError) -> Iterator[None]:
+def held_alone(path: Path, refusal: WakebeamError | None) -> Iterator[None]:
     """Hold a lock on `path`, which is made; where a file system has no locks, nothing is held.
 
     Args:
         path: the lock's file. It stays; only a living process holds it.
-        refusal: what to raise if another process has it.
+        refusal: what to raise if another process has it; None: wait for it.
     """
     with path.open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
         except BlockingIOError as error:
-            raise refusal from error
+            raise (refusal or error) from error
         except OSError:
             pass
         yield
