@@ -42,7 +42,7 @@ def name_of(path: str) -> str:
 
 def absolute(path: str) -> str:
     """Return a path that means the same in any process of any folder."""
-    return os.path.abspath(path) if _is_local(path) else path
+    return path if is_uri(path) else os.path.abspath(path)
 
 
 def exists(path: str) -> bool:
@@ -66,7 +66,7 @@ def sizes(folder: str, prefix: str = "") -> dict[str, int]:
 
     No name is ever taken for a pattern: `data[1]` is a folder like any other.
     """
-    if _is_local(folder):
+    if not is_uri(folder):
         try:
             with os.scandir(folder) as entries:
                 found = [e for e in entries if e.name.startswith(prefix) and e.is_file()]
@@ -113,7 +113,7 @@ def rename(source: str, target: str) -> None:
 
 def remove_folder(path: str) -> None:
     """Remove a folder of ours with all that is in it."""
-    if _is_local(path):
+    if not is_uri(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         delete([item.path for item in tree(path)])
@@ -121,7 +121,7 @@ def remove_folder(path: str) -> None:
 
 def subfolders(folder: str) -> list[str]:
     """Return the names of the folders in `folder`; none where folders are only part of names."""
-    if not _is_local(folder) or not os.path.isdir(folder):
+    if is_uri(folder) or not os.path.isdir(folder):
         return []
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir())
@@ -131,7 +131,7 @@ def delete(paths: list[str]) -> None:
     """Delete files; those that aren't there any more are no error."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
-            if _is_local(path):
+            if not is_uri(path):
                 os.remove(path)
             elif exists(path):
                 _systems().delete([path])
@@ -140,14 +140,14 @@ def delete(paths: list[str]) -> None:
 def remove_empty(folders: list[str]) -> None:
     """Remove those folders that are there and empty, in this order."""
     for folder in folders:
-        if _is_local(folder):
+        if not is_uri(folder):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
 
 
 def make_folder(path: str) -> None:
     """Create a folder and its parents where the file system has folders."""
-    if _is_local(path):
+    if not is_uri(path):
         os.makedirs(path, exist_ok=True)
     elif not exists(path):
         with contextlib.suppress(FileExistsError):
@@ -173,10 +173,6 @@ def _systems() -> type[FileSystems]:
     if FileSystems._pipeline_options is None and RuntimeValueProvider.runtime_options is None:
         FileSystems.set_options(PipelineOptions([]))
     return FileSystems
-
-
-def _is_local(path: str) -> bool:
-    return not is_uri(path)
 
 
 def _size(path: str) -> int:

@@ -75,7 +75,7 @@ def alone(out: str) -> Iterator[None]:
     Raises:
         RequestError: another job is at work there.
     """
-    if "://" in out:
+    if files.is_uri(out):
         yield
         return
     files.make_folder(out)

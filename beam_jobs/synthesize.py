@@ -25,6 +25,7 @@ from beam_jobs.runners import DEFAULT_NUM_WORKERS, Engine
 from beam_jobs.stored import read_manifest
 from beam_jobs.transforms import SynthesizeScenes
 from beam_jobs.watching import Progress, watched
+from pipeline.clip_bank import ClipBank
 from pipeline.recipe_file import load_recipe
 from pipeline.scene_source import SceneSource
 from schemas.dataset import Manifest, plan_shards
@@ -91,25 +92,35 @@ def synthesize(
         job = next_generation(job, clips)
     elif not overwrite:
         job = job_of_grown(job)
-    result = _make(job, engine, out, overwrite=overwrite, progress=progress)
+    result = _make(job, clips, engine, out, overwrite=overwrite, progress=progress)
     if append:
         return result
     for later in later_generations(out):  # lost shards of theirs are made anew too
-        again = _make(later, engine, out, overwrite=False, progress=progress)
+        again = _make(later, clips, engine, out, overwrite=False, progress=progress)
         if not again.already_complete:
             result = again
     return result
 
 
 def _make(
-    job: SynthesisJob, engine: Engine, out: str, *, overwrite: bool, progress: Progress | None
+    job: SynthesisJob,
+    clips: ClipBank,
+    engine: Engine,
+    out: str,
+    *,
+    overwrite: bool,
+    progress: Progress | None,
 ) -> SynthesisResult:
-    """Make one generation of the data set at `out`, or find it complete."""
+    """Make one generation of the data set at `out`, or find it complete.
+
+    `clips` is the bank that is open; a generation of another one opens its own.
+    """
     replaces = overwrite and files.exists(files.join(job.out, output_state.JOB_NAME))
     # Refuses before anything is written, and leaves what is complete alone.
     if not replaces and output_state.examine(job) == "complete":
         return SynthesisResult(read_manifest(job.out), True, len(job.shards), 0)
-    clips = open_bank(job.bank, job.bank_digest)
+    if clips.digest != job.bank_digest:
+        clips = open_bank(job.bank, job.bank_digest)
     splits = sorted({shard.split for shard in job.shards})
     sources = [SceneSource(job.recipe, clips, split) for split in splits]  # refuse what can't be
     pipeline = engine.pipeline(SynthesizeScenes(job))
@@ -166,7 +177,7 @@ def run(argv: list[str] | None = None) -> SynthesisResult | None:
 
 def _recipe(location: str) -> Recipe:
     """Read a recipe, wherever it lies."""
-    if "://" not in location:
+    if not files.is_uri(location):
         return load_recipe(Path(location))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, location.rsplit("/", 1)[-1])

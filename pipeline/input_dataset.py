@@ -76,18 +76,13 @@ def shard_paths(stored: StoredDataset, split: str) -> list[str]:
     Raises:
         DatasetError: a shard isn't there or has another size, or the split has no example.
     """
-    wanted = [
-        (f"{folder}/{shard.name}", shard.num_bytes)
-        for folder, manifest in stored.generations()
-        for shard in manifest.shards
-        if shard.split == split
-    ]
-    for path, num_bytes in wanted:
+    wanted = stored.shards(split)
+    for path, shard in wanted:
         there = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
-        if there != num_bytes:
+        if there != shard.num_bytes:
             raise DatasetError(
                 f"{path} is missing" if there is None else f"{path} has {there} bytes",
-                expected=f"{num_bytes} bytes, as the manifest says",
+                expected=f"{shard.num_bytes} bytes, as the manifest says",
                 fix="run `wakebeam synth` to make such shards anew",
             )
     if not wanted:

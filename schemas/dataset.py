@@ -160,10 +160,6 @@ class Manifest:
         """Return how many examples of `split` were asked for, those that failed included."""
         return self.num_examples(split) + self.num_rejected[split]
 
-    def shard_names(self, split: str) -> tuple[str, ...]:
-        """Return the paths, relative to the data set, of the shards of `split`."""
-        return tuple(shard.name for shard in self.shards if shard.split == split)
-
     def identity(self) -> str:
         """Return the SHA-256 of all but `run`, `software` and `name`: equal for equal data sets.
 

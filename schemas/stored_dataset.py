@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from schemas.dataset import MANIFEST_NAME, Manifest
+from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS
 
@@ -114,12 +114,13 @@ class StoredDataset:
         """Return how many examples could not be made, in all generations and splits."""
         return sum(sum(manifest.num_rejected.values()) for manifest in self.manifests)
 
-    def shard_paths(self, split: str) -> tuple[str, ...]:
-        """Return the paths or URIs of the shards of `split`, oldest generation first."""
+    def shards(self, split: str) -> tuple[tuple[str, ShardEntry], ...]:
+        """Return (path or URI, entry) of each shard of `split`, oldest generation first."""
         return tuple(
-            f"{folder}/{name}"
+            (f"{folder}/{shard.name}", shard)
             for folder, manifest in self.generations()
-            for name in manifest.shard_names(split)
+            for shard in manifest.shards
+            if shard.split == split
         )
 
     def next_example(self) -> dict[str, int]:

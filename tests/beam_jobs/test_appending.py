@@ -61,7 +61,7 @@ def test_a_generation_adds_what_a_larger_data_set_would_hold(bank, tmp_path) -> 
     def records(where: str) -> dict[str, bytes]:
         stored = read_dataset(where)
         splits = ("train", "validation", "test")
-        paths = [Path(path) for split in splits for path in stored.shard_paths(split)]
+        paths = [Path(path) for split in splits for path, _ in stored.shards(split)]
         found = [data for path in paths for data in RecordReader(path.open("rb"), path.name)]
         return {decode_example(data).example_id: data for data in found}
 

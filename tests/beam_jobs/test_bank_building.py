@@ -93,8 +93,9 @@ def test_a_killed_build_goes_on_with_the_parts_that_are_done(tmp_path, monkeypat
     assert _content(bank) == _content(calm)
 
 
-def test_killed_while_the_packs_move_it_goes_on_too(tmp_path, monkeypatch) -> None:
-    material(tmp_path)
+def _interrupt_while_packs_move(monkeypatch, where: dict[str, Path]) -> list[str]:
+    """Write material, begin its bank of five parts, and return the two packs that were moved."""
+    material(where["base_dir"])
     monkeypatch.setattr(bank_part, "PART_FILES", 7)
     real, moved = building.files.rename, []
 
@@ -104,11 +105,16 @@ def test_killed_while_the_packs_move_it_goes_on_too(tmp_path, monkeypatch) -> No
         moved.append(target)
         real(source, target)
 
-    monkeypatch.setattr(building.files, "rename", failing)
+    with monkeypatch.context() as patch:
+        patch.setattr(building.files, "rename", failing)
+        with pytest.raises(OSError, match="plug"):
+            build_bank(job_recipe(), **where)
+    return moved
+
+
+def test_killed_while_the_packs_move_it_goes_on_too(tmp_path, monkeypatch) -> None:
     where = {"base_dir": tmp_path, "bank_root": tmp_path / "bank"}
-    with pytest.raises(OSError, match="plug"):
-        build_bank(job_recipe(), **where)
-    monkeypatch.setattr(building.files, "rename", real)
+    _interrupt_while_packs_move(monkeypatch, where)
     bank = build_bank(job_recipe(), **where)
     assert len(_content(bank)) == 30
     assert not list((tmp_path / "bank").glob("building-*"))
@@ -165,21 +171,8 @@ def test_parts_follow_from_the_material_alone(monkeypatch) -> None:
 
 
 def test_a_pack_that_was_removed_is_made_again(tmp_path, monkeypatch) -> None:
-    material(tmp_path)
-    monkeypatch.setattr(bank_part, "PART_FILES", 7)
-    real, moved = building.files.rename, []
-
-    def failing(source: str, target: str) -> None:
-        if len(moved) == 2:
-            raise OSError("pulled the plug")
-        moved.append(target)
-        real(source, target)
-
-    monkeypatch.setattr(building.files, "rename", failing)
     where = {"base_dir": tmp_path, "bank_root": tmp_path / "bank"}
-    with pytest.raises(OSError, match="plug"):
-        build_bank(job_recipe(), **where)
-    monkeypatch.setattr(building.files, "rename", real)
+    moved = _interrupt_while_packs_move(monkeypatch, where)
     Path(moved[1]).unlink()
     with pytest.raises(DatasetError, match="makes that part again"):
         build_bank(job_recipe(), **where)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
+import json
 import os
 import signal
 import socket
@@ -61,6 +63,21 @@ def until(true: Callable[[], object], *, seconds: float = 60.0, log: Path | None
         said = log.read_text(errors="replace")[-2000:] if log else ""
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain. {said}"
         time.sleep(0.05)
+
+
+class JsonHandler(http.server.BaseHTTPRequestHandler):
+    """Answers in JSON and logs nothing."""
+
+    def say(self, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        return
 
 
 def listens(port: int) -> bool:

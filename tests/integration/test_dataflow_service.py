@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import apache_beam as beam
@@ -24,6 +24,7 @@ from beam_jobs.transforms import SynthesizeScenes
 from beam_jobs.worker_wheel import write_worker_wheel
 from schemas.errors import DatasetError
 from tests.beam_jobs.small_job import job_recipe
+from tests.integration.services import JsonHandler
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("WAKEBEAM_DATAFLOW_LEVEL_3") != "1",
@@ -51,7 +52,7 @@ class FakeService(ThreadingHTTPServer):
         return {"id": "2026-1", "name": job["name"], "currentState": self.end}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     server: FakeService
 
     def do_POST(self) -> None:
@@ -59,21 +60,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.submitted.append(json.loads(self.rfile.read(length)))
         job = self.server.submitted[-1]
         running = {"id": "2026-1", "name": job["name"], "currentState": "JOB_STATE_RUNNING"}
-        self._say(running | {"clientRequestId": job["clientRequestId"]})
+        self.say(running | {"clientRequestId": job["clientRequestId"]})
 
     def do_GET(self) -> None:
-        self._say(self.server.answer(self.path.partition("?")[0]))
-
-    def _say(self, value: dict[str, Any]) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.say(self.server.answer(self.path.partition("?")[0]))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio_factory import material
-from tests.integration.services import environment, free_port, listens, service, until
+from tests.integration.services import JsonHandler, environment, free_port, listens, service, until
 
 SETTINGS = (
     "dataset.num_examples={train: 64, validation: 16, test: 16}",
@@ -126,21 +126,13 @@ def test_s3_from_material_to_a_model(tmp_path, s3) -> None:
     assert run("verify", "s3://lab/data").stdout.startswith("116 records checked")
 
 
-class _Tokens(http.server.BaseHTTPRequestHandler):
+class _Tokens(JsonHandler):
     """Gives everyone a token: Google's clients ask for one before they ask the emulator."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         token = {"access_token": "any", "expires_in": 3600, "token_type": "Bearer"}
-        body = json.dumps(token).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
+        self.say(token)
 
 
 @contextlib.contextmanager
