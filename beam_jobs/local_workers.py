@@ -2,8 +2,9 @@
 
 Beam's own handler of subprocesses notices a dead worker by its broken connection only. One that is
 killed before it has connected leaves the job waiting for ever, so here a thread waits for the
-process itself, and tells the runner. The internals used are those of Beam 2.72, which is pinned;
-`scripts/chaos` and tests kill workers at any moment.
+process itself, and tells the runner. Nor does Beam tell a worker that connects only after its job
+has failed that there is nothing to do; here it does. The internals used are those of Beam 2.72,
+which is pinned; `scripts/chaos` and tests kill workers at any moment.
 
 Beam starts its workers through a shell with an unquoted path to Python. Ours is quoted, so that a
 folder with spaces works, and replaces the shell, so that a signal to it reaches the worker.
@@ -11,12 +12,14 @@ folder with spaces works, and replaces the shell, so that a signal to it reaches
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
 import threading
 
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
+    BeamFnControlServicer,
     SubprocessSdkWorkerHandler,
     WorkerHandler,
 )
@@ -54,11 +57,13 @@ class _WatchedHandler(SubprocessSdkWorkerHandler):
 
     def close(self) -> None:
         self._stopping.set()
+        self.control_conn.push(BeamFnControlServicer._DONE_MARKER)  # for one that connects later
         super().close()
 
     def _watch(self) -> None:
         self.worker_thread.join()
         error = RuntimeError("a worker process ended before its work did")
         while not self._stopping.wait(_AGAIN_S):  # again: requests may be sent to it still
-            self.control_conn.abort(error)
+            with contextlib.suppress(RuntimeError):  # one was sent in that moment: it is next
+                self.control_conn.abort(error)
             self.data_conn.close()

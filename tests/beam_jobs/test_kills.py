@@ -79,3 +79,23 @@ def test_one_process_killed_ends_the_job_and_leaves_no_other(tmp_path, whom: str
     assert _until(lambda: not _workers(job.pid), 15.0), "a worker outlived its job"
     place("synth", "w", "--set", counts)
     place("verify", "w/data", "--deep")
+
+
+_END_BEFORE_THE_WORKER_CONNECTS = """
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.pipeline_context import PipelineContext
+from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import WorkerHandlerManager
+from beam_jobs.local_workers import watched_subprocesses
+
+environment = watched_subprocesses().to_runner_api(PipelineContext())
+information = ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo())
+manager = WorkerHandlerManager({"ours": environment}, information)
+manager.get_worker_handlers("ours", 1)
+manager.close_all()
+"""
+
+
+def test_a_worker_that_connects_after_its_job_has_ended_ends_too() -> None:
+    script = [sys.executable, "-c", _END_BEFORE_THE_WORKER_CONNECTS]
+    subprocess.run(script, cwd=ROOT, timeout=60, check=True, capture_output=True)
