@@ -10,20 +10,19 @@ scores.
 
 from __future__ import annotations
 
-import json
-import os
+import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras as keras
 
 from models.features import build_front_end
+from models.model_files import WEIGHTS_NAME, read_card, save_model
 from models.zoo import build_network
-from schemas.errors import TrainingError
 from schemas.recipe import LogMel, Recipe, Specgram, StreamTcn, TriggerGru
 
-CARD_NAME, WEIGHTS_NAME = "model.json", "network.weights.h5"
 MAX_LOGIT = 15.0
 _QUIET_LOGIT = -10.0
 _STEPS_PER_CALL = 4
@@ -115,12 +114,14 @@ class Detector(tf.Module):
         logits = tf.concat([state[-1], logits], axis=1)
         return self._smooth(logits, _STEPS_PER_CALL), [*kept, logits[:, 1 - self._smoothing :]]
 
+    def with_network(self, network: keras.Model) -> Detector:
+        """Return this detector with another network of the same build."""
+        other = copy.copy(self)
+        other.network = network
+        return other
+
     def save(self, folder: Path, card: dict[str, Any]) -> None:
         """Write weights, then the card that says what they are, each atomically."""
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / "writing.weights.h5"
-        self.network.save_weights(str(temporary))
-        os.replace(temporary, folder / WEIGHTS_NAME)
         value = card | {
             "labels": list(self.labels),
             "sample_rate_hz": self.sample_rate_hz,
@@ -128,7 +129,7 @@ class Detector(tf.Module):
             "model": self.model_config.model_dump(mode="json"),
             "parameters": self.network.count_params(),
         }
-        write_json(folder / CARD_NAME, value)
+        save_model(self.network, folder, value)
 
     @classmethod
     def load(cls, folder: Path) -> Detector:
@@ -155,27 +156,3 @@ class Detector(tf.Module):
     def _smooth(self, logits: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:
         parts = [logits[:, k : k + length] for k in range(self._smoothing)]
         return tf.sigmoid(tf.add_n(parts) / float(self._smoothing))
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """Read a model's card.
-
-    Raises:
-        TrainingError: there is no finished model.
-    """
-    try:
-        return json.loads((folder / CARD_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"{folder} holds no trained model ({error})",
-            fix="train one with `wakebeam train RECIPE`",
-        ) from error
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file atomically."""
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(
-        json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    os.replace(temporary, path)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from models.detector import Detector, read_card, write_json
+from models.detector import Detector
 from models.event_matching import (
     Matching,
     OperatingPoint,
@@ -26,6 +26,7 @@ from models.event_matching import (
     sweep,
 )
 from models.intervals import wilson_by_group
+from models.model_files import read_card, write_json
 from models.plots import det_curve
 from models.report_html import report_page
 from models.scoring import score_split

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models.detector import Detector, read_card, write_json
+from models.detector import Detector
 from models.evaluation import REPORT_NAME
 from models.event_matching import detect_events
+from models.model_files import read_card, write_json
 from models.quiet import quiet_stderr
 from models.streaming import METADATA_NAME, MODEL_NAME, StreamingDetector
 from pipeline.input_dataset import judged_examples, read_dataset

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import tensorflow as tf
 
+from pipeline.inputs.source import Share
 from schemas.errors import TrainingError
 
 
@@ -37,3 +39,18 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
     raise TrainingError(
         f"no strategy is called {name!r}", expected="auto, one, mirrored, multiworker"
     )
+
+
+def this_worker() -> int:
+    """Return the index of this process; the first one writes. 0 where there is only one."""
+    cluster = os.environ.get("TF_CONFIG")
+    return int(json.loads(cluster).get("task", {}).get("index", 0)) if cluster else 0
+
+
+def share_of(strategy: tf.distribute.Strategy) -> Share:
+    """Return which part of each global batch this process makes."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return Share(num_replicas=strategy.num_replicas_in_sync)
+    workers = len(strategy.cluster_resolver.cluster_spec().as_dict()["worker"])
+    here = strategy.num_replicas_in_sync // workers
+    return Share(worker=this_worker(), num_workers=workers, num_replicas=here)

@@ -1,10 +1,9 @@
-"""Shards in, batches out: the tf.data pipeline.
+"""Scenes for a network: read from shards or rendered live, decoded, labelled.
 
-    shards (order by seed and epoch) → interleave → parse → shuffle → decode → batch
-      → features (the model's own front end) and labels from events → prefetch
+    shards (order by seed and epoch) → interleave → shuffle → (inputs.source.batches)
+      → parse → decode → features (the model's own front end) and labels from events
 
-The order of examples is a pure function of (seed, epoch): a run that resumes at epoch e sees what
-the uninterrupted run would have seen. Keras is not imported; the front end is handed in.
+Keras is not imported; the front end is handed in.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.frame_labels import EXERCISE_STEPS, LabelRule, exercise_step, last_ms
+from pipeline.inputs.source import Prepare
 from pipeline.scene_source import SceneSource
 from schemas import example as names
 from schemas.detection import ReferenceEvent
@@ -90,109 +90,86 @@ def shard_paths(stored: StoredDataset, split: str) -> list[str]:
     return [path for path, _ in wanted]
 
 
-def training_dataset(
-    stored: StoredDataset,
-    *,
-    split: str,
-    batch_size: int,
-    epochs: range,
-    seed: int,
-    feature_fn: Callable[[tf.Tensor], tf.Tensor],
-    rule: LabelRule,
-    deterministic: bool = True,
-    shuffle_buffer: int = 512,
-) -> tf.data.Dataset:
-    """Return the batches of several epochs, one after another.
+class ShardSource:
+    """The records of a data set's split: shards in an order by seed and epoch, mixed as they come.
 
     Args:
         stored: a complete data set.
         split: which examples.
-        batch_size: examples a batch; an incomplete last batch of an epoch is left out.
-        epochs: which epochs, e.g. range(3, 10) after three were done.
         seed: with the epoch it decides the order.
-        feature_fn: (B, num_samples) float32 → (B, frames, features), e.g. the model's front end.
-        rule: how events become labels.
-        deterministic: False lets batches come in any order, a little faster.
         shuffle_buffer: examples that are mixed.
-
-    Returns:
-        Elements ((B, frames, features), (B, steps, labels), (B, steps)) float32.
     """
-    paths = tf.constant(shard_paths(stored, split))
 
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        key = tf.stack([tf.constant(seed, tf.int64), epoch])
-        order = tf.random.experimental.stateless_shuffle(paths, seed=key)
+    def __init__(
+        self, stored: StoredDataset, split: str, *, seed: int, shuffle_buffer: int = 512
+    ) -> None:
+        self.num_examples = stored.num_examples(split)
+        self._paths = tf.constant(shard_paths(stored, split))
+        self._seed = seed
+        self._buffer = shuffle_buffer
+
+    def records(self, epoch: tf.Tensor) -> tf.data.Dataset:
+        """Return () string records, each a `tf.train.Example`."""
+        key = tf.stack([tf.constant(self._seed, tf.int64), epoch])
+        order = tf.random.experimental.stateless_shuffle(self._paths, seed=key)
         records = tf.data.Dataset.from_tensor_slices(order).interleave(
             tf.data.TFRecordDataset,
             cycle_length=_CYCLE,
             num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=deterministic,
+            deterministic=True,
         )
         mixing = tf.random.stateless_uniform([], key, None, None, tf.int64)
-        records = records.shuffle(shuffle_buffer, seed=mixing, reshuffle_each_iteration=False)
-        return records.batch(batch_size, drop_remainder=True)
-
-    prepare = _prepare(feature_fn, rule, stored.encoding, stored.example_samples)
-    options = tf.data.Options()
-    options.deterministic = deterministic
-    auto_shard = tf.data.experimental.AutoShardPolicy.DATA
-    options.experimental_distribute.auto_shard_policy = auto_shard
-    return (
-        tf.data.Dataset.range(epochs.start, epochs.stop)
-        .flat_map(one_epoch)
-        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
-        .prefetch(tf.data.AUTOTUNE)
-        .with_options(options)
-    )
+        return records.shuffle(self._buffer, seed=mixing, reshuffle_each_iteration=False)
 
 
-def live_dataset(
-    source: SceneSource,
-    *,
-    batch_size: int,
-    epochs: range,
-    seed: int,
-    feature_fn: Callable[[tf.Tensor], tf.Tensor],
-    rule: LabelRule,
-    encoding: str,
-    example_samples: int,
-) -> tf.data.Dataset:
-    """Return the batches of several epochs, rendered on the way: no shards are needed.
+class LiveSource:
+    """The same records without shards, rendered on the way.
 
-    An example gives the same tensors as from a shard. Its place in an epoch is a pure function of
-    (seed, epoch), another one than `training_dataset` has. Arguments as there.
+    An example's place in an epoch is a pure function of (seed, epoch), another one than
+    `ShardSource` has.
     """
 
-    def record(index: np.int64) -> bytes:
-        return source[int(index)].record
+    def __init__(self, scenes: SceneSource, *, seed: int) -> None:
+        self.num_examples = len(scenes)
+        self._scenes = scenes
+        self._seed = seed
 
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        key = tf.stack([tf.constant(seed, tf.int64), epoch])
-        indices = tf.range(len(source), dtype=tf.int64)
+    def records(self, epoch: tf.Tensor) -> tf.data.Dataset:
+        """Return () string records, each a `tf.train.Example`."""
+        key = tf.stack([tf.constant(self._seed, tf.int64), epoch])
+        indices = tf.range(self.num_examples, dtype=tf.int64)
         order = tf.random.experimental.stateless_shuffle(indices, seed=key)
-        records = tf.data.Dataset.from_tensor_slices(order).map(
+
+        def record(index: np.int64) -> bytes:
+            return self._scenes[int(index)].record
+
+        return tf.data.Dataset.from_tensor_slices(order).map(
             lambda index: tf.ensure_shape(tf.numpy_function(record, [index], tf.string), [])
         )
-        return records.batch(batch_size, drop_remainder=True)
-
-    prepare = _prepare(feature_fn, rule, encoding, example_samples)
-    return (
-        tf.data.Dataset.range(epochs.start, epochs.stop)
-        .flat_map(one_epoch)
-        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-    )
 
 
-def _prepare(
-    feature_fn: Callable[[tf.Tensor], tf.Tensor], rule: LabelRule, encoding: str, samples: int
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """From (B,) records to features, labels and weights."""
+def prepare_scenes(
+    feature_fn: Callable[[tf.Tensor], tf.Tensor],
+    rule: LabelRule,
+    *,
+    encoding: str,
+    example_samples: int,
+) -> Prepare:
+    """Return what makes training batches of scene records.
 
-    def prepare(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    Args:
+        feature_fn: (B, num_samples) float32 → (B, frames, features), e.g. the model's front end.
+        rule: how events become labels.
+        encoding: of the audio.
+        example_samples: of every example.
+
+    Returns:
+        (B,) records → ((B, frames, features), (B, steps, labels), (B, steps)) float32.
+    """
+
+    def prepare(batch: tf.Tensor, _epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         parsed = tf.io.parse_example(batch, _SPEC)
-        audio = _decode(parsed[names.AUDIO_ENCODED], encoding, samples)
+        audio = _decode(parsed[names.AUDIO_ENCODED], encoding, example_samples)
         labels, weights = _labels(parsed, rule)
         return feature_fn(audio), labels, weights
 

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from schemas.errors import RecipeError
 from schemas.recipe import Recipe
+from schemas.recipe_tasks import TASK_RECIPES, TaskRecipe
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -30,6 +31,42 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: unreadable, not YAML, or wrong; every problem is named with its place.
     """
+    values = _read(path, overrides)
+    if values.get("task") in TASK_RECIPES:
+        raise RecipeError(
+            f"{path} is a recipe of the task {values['task']}",
+            expected="a detector's recipe here, which has no key `task`",
+            fix="the verbs synth, train, evaluate and export take recipes of any task",
+        )
+    _refuse_contradictions(values.get("scene"), str(path))
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"{path} is not a valid recipe: {problems(error)}") from error
+
+
+def load_task_recipe(path: Path, overrides: Sequence[str] = ()) -> TaskRecipe | None:
+    """Read, override and check a recipe that says `task`; None for a detector's, which doesn't.
+
+    Raises:
+        RecipeError: unreadable, not YAML, or wrong.
+    """
+    values = _read(path, overrides)
+    if "task" not in values:
+        return None
+    made = TASK_RECIPES.get(str(values["task"]))
+    if made is None:
+        raise RecipeError(
+            f"{path}: no task is called {values['task']!r}",
+            expected=f"{', '.join(sorted(TASK_RECIPES))}, or no key `task` for a detector",
+        )
+    try:
+        return made.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"{path} is not a valid recipe: {problems(error, made)}") from error
+
+
+def _read(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -41,16 +78,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     values = _parse(text, str(path))
     for override in overrides:
         _apply(values, override)
-    _refuse_contradictions(values.get("scene"), str(path))
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise RecipeError(f"{path} is not a valid recipe: {problems(error)}") from error
+    return values
 
 
-def problems(error: ValidationError) -> str:
+def problems(error: ValidationError, recipe: type[BaseModel] = Recipe) -> str:
     """Say what pydantic found wrong, each with its place in the recipe."""
-    return "; ".join(_explain(item) for item in error.errors())
+    return "; ".join(_explain(item, recipe) for item in error.errors())
 
 
 def _refuse_contradictions(scene: Any, where: str) -> None:
@@ -117,12 +150,12 @@ def _apply(values: dict[str, Any], override: str) -> None:
     target[places[-1]] = value
 
 
-def _explain(item: ErrorDetails) -> str:
-    location = [part for part in item["loc"] if part not in ("log_mel", "specgram")]
-    location = [part for part in location if part not in ("stream_tcn", "trigger_gru")]
+def _explain(item: ErrorDetails, recipe: type[BaseModel]) -> str:
+    families = _families(recipe)  # pydantic puts the chosen one into the place
+    location = [part for part in item["loc"] if part not in families]
     place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".")
     if item["type"] == "extra_forbidden":
-        known = list(_known_names(item["loc"][:-1]))
+        known = list(_known_names(item["loc"][:-1], recipe))
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"{place} is not a known key ({hint})"
@@ -134,9 +167,20 @@ def _explain(item: ErrorDetails) -> str:
     return f"{place or 'recipe'}: {message}{'' if ', got' in message else shown}"
 
 
-def _known_names(location: tuple[int | str, ...]) -> Iterator[str]:
+def _families(model: type[BaseModel]) -> set[str]:
+    """All values of `family` in a recipe's sections."""
+    found = set()
+    for name, field in model.model_fields.items():
+        if name == "family":
+            found |= set(get_args(field.annotation))
+        for nested in _nested_models(field.annotation):
+            found |= _families(nested)
+    return found
+
+
+def _known_names(location: tuple[int | str, ...], recipe: type[BaseModel]) -> Iterator[str]:
     """Names of the keys of the section at `location`."""
-    models: list[type[BaseModel]] = [Recipe]
+    models: list[type[BaseModel]] = [recipe]
     for part in location:
         found = [
             nested

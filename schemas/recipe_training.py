@@ -70,17 +70,37 @@ class LabelWindow(Section):
         return self
 
 
-class Training(Section):
-    """How the network is fitted."""
+class Plateau(Section):
+    """Lower the learning rate where the judged cost hasn't fallen for some epochs."""
+
+    factor: float = Field(0.1, gt=0, lt=1)
+    patience: int = Field(2, ge=1, description="epochs")
+    floor: float = Field(1e-8, ge=0, description="learning rate")
+
+
+class Fitting(Section):
+    """How any network is fitted: what all tasks have in common."""
 
     epochs: int = Field(10, ge=1)
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1, description="over all devices and machines together")
+    optimizer: Literal["adamw", "adam", "nadam"] = "adamw"
     learning_rate: float = Field(3e-3, gt=0)
-    weight_decay: float = Field(1e-3, ge=0)
-    clip_norm: float = Field(5.0, gt=0)
-    positive_weight: float = Field(4.0, gt=0)
+    schedule: Literal["warm_up_cosine", "inverse_time", "constant"] = "warm_up_cosine"
+    decay: float = Field(0.0, ge=0, description="inverse_time: rate / (1 + decay · step)")
+    plateau: Plateau | None = None
+    beta_2: float = Field(0.98, gt=0, lt=1)
+    weight_decay: float = Field(1e-3, ge=0, description="adamw only")
+    clip_norm: float | None = Field(5.0, gt=0, description="of all gradients together")
     early_stopping_epochs: int = Field(4, ge=1)
+    checkpoint_steps: int = Field(500, ge=1, description="between checkpoints within an epoch")
     strategy: Literal["auto", "one", "mirrored", "multiworker"] = "auto"
+    mixed_precision: bool = Field(False, description="float16 on a GPU, bfloat16 elsewhere")
+
+
+class Training(Fitting):
+    """How a detector is fitted."""
+
+    positive_weight: float = Field(4.0, gt=0)
     label_window: LabelWindow = LabelWindow()
 
 

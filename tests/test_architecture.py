@@ -97,7 +97,11 @@ def test_the_probe_sees_what_is_loaded_and_written(tmp_path: Path) -> None:
 def test_a_fresh_process_loads_no_more_than_it_needs(
     package: str, left_out: set[str], forbidden: set[str], tmp_path: Path
 ) -> None:
-    modules = [name for name in modules_of(package) if name not in left_out]
+    modules = [
+        name
+        for name in modules_of(package)
+        if name not in left_out and not name.startswith("pipeline.inputs.")
+    ]
     assert len(modules) > 1
     loaded, written = probe(modules, tmp_path)
     assert package in loaded

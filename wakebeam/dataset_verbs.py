@@ -47,6 +47,7 @@ def synth(
     """
     from beam_jobs.stored import read_dataset
     from wakebeam.stages import make_bank, make_dataset
+    from wakebeam.tasks import open_task
     from wakebeam.workspace import Workspace
 
     if append and add_recipe:
@@ -55,6 +56,14 @@ def synth(
         raise RequestError(
             "--set with --add-recipe", expected="the added recipe as it is in its file"
         )
+    task = open_task(recipe, set_ or ())
+    if task is not None:
+        with task.alone():
+            made = task.verb("make_data")(
+                task, beam_arguments=context.args, num_workers=num_workers, overwrite=overwrite
+            )
+        show(made)
+        return
     workspace = Workspace.open(recipe, set_ or ())
     if plan_only:
         if append or add_recipe or overwrite:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +16,18 @@ from wakebeam.console import say, show, show_json
 @APP.command(epilog="Example: wakebeam train w/recipe.yaml")
 def train(recipe: RecipePath = HERE, set_: Set = None, overwrite: Overwrite = False) -> None:
     """Train on the data set; goes on where a killed run stopped."""
-    from wakebeam.stages import make_model
+    from wakebeam.stages import fit_task, make_model
+    from wakebeam.tasks import TaskPlace, open_task
     from wakebeam.workspace import Workspace
 
-    workspace = Workspace.open(recipe, set_ or ())
+    workspace: TaskPlace | Workspace | None = open_task(recipe, set_ or ())
+    workspace = workspace or Workspace.open(recipe, set_ or ())
     with workspace.alone():
-        result = make_model(workspace, overwrite=overwrite)
+        if isinstance(workspace, TaskPlace):
+            made = workspace.verb("make_task")(workspace)
+            result = fit_task(made, workspace.model, overwrite=overwrite)
+        else:
+            result = make_model(workspace, overwrite=overwrite)
     if result.already_complete:
         show(f"{workspace.model}: already trained")
     else:
@@ -42,6 +49,16 @@ def evaluate(
 
     MODEL is a trained model with --dataset, an export with --stream.
     """
+    task = _task_of(model)
+    if task is not None:
+        from wakebeam.tasks import task_verb
+
+        values = task_verb(task, "evaluate")(model)
+        if as_json:
+            show_json(values)
+        else:
+            show(task_verb(task, "report")(values))
+        return
     if (dataset is None) == (stream is None) or (stream is None) != (labels is None):
         raise RequestError(
             "give either --dataset, or --stream together with --labels",
@@ -69,6 +86,12 @@ def export(
     dataset: Annotated[str | None, typer.Option(help="to check with; MODEL/../data")] = None,
 ) -> None:
     """Write SavedModel, TFLite float32 and int8, and metadata; refuses where they disagree."""
+    task = _task_of(model)
+    if task is not None:
+        from wakebeam.tasks import task_verb
+
+        show(task_verb(task, "export")(model, out))
+        return
     from models.export import export as export_model
 
     metadata = export_model(model, out, data=dataset or str(model.resolve().parent / "data"))
@@ -163,3 +186,12 @@ def mine(
         show(f"next: add `- {entry}` to material.negative, and run the recipe again")
     if failed:
         raise typer.Exit(1)
+
+
+def _task_of(model: Path) -> str | None:
+    """Return which task a trained model is of; None for a detector or what isn't a model."""
+    try:
+        card = json.loads((model / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return card.get("task") if isinstance(card, dict) else None

@@ -98,12 +98,12 @@ def make_dataset(
 
 
 def make_model(workspace: Workspace, *, overwrite: bool = False) -> Any:
-    """Train with progress; returns models.training.TrainingResult.
+    """Train with progress; returns models.fitting.FitResult.
 
     Raises:
         DatasetError: the data set was made from another recipe.
     """
-    from models.training import train
+    from models.detection_task import DetectionTask
 
     changes = read_dataset(workspace.data).first.changes(workspace.recipe)
     if changes:
@@ -112,8 +112,15 @@ def make_model(workspace: Workspace, *, overwrite: bool = False) -> Any:
             expected="a data set of this recipe",
             fix="run `wakebeam synth --overwrite` first, or change the recipe back",
         )
-    remark = ""
+    task = DetectionTask(workspace.recipe, workspace.data)
+    return fit_task(task, workspace.model, overwrite=overwrite)
 
+
+def fit_task(task: Any, folder: Path, *, overwrite: bool = False) -> Any:
+    """Fit any task with progress; returns models.fitting.FitResult."""
+    from models.fitting import fit
+
+    remark = ""
     with progress("train", "steps") as update:
 
         def show(done: int, total: int, text: str) -> None:
@@ -123,13 +130,7 @@ def make_model(workspace: Workspace, *, overwrite: bool = False) -> Any:
                 say(f"train: {text}")
             update(done, total)
 
-        return train(
-            workspace.recipe,
-            workspace.data,
-            workspace.model,
-            overwrite=overwrite,
-            progress=show,
-        )
+        return fit(task, folder, overwrite=overwrite, progress=show)
 
 
 def reject_summary(bank: ClipBank, most: int = 10) -> str:
@@ -176,8 +177,8 @@ def _train_stage(workspace: Workspace, overwrite: bool) -> tuple[str, str]:
 
 
 def _evaluate_stage(workspace: Workspace) -> tuple[str, str]:
-    from models.detector import read_card
     from models.evaluation import evaluate, evaluation_identity
+    from models.model_files import read_card
 
     wanted = evaluation_identity(
         read_card(workspace.model), read_dataset(workspace.data).identity()

@@ -47,11 +47,7 @@ class Workspace:
         Raises:
             WakebeamError: another run is at work here.
         """
-        refusal = WakebeamError(
-            f"another run is at work on {self.recipe_path}",
-            fix="wait for it, or stop it; the same command goes on where it was",
-        )
-        with held_alone(self.folder / ".wakebeam.lock", refusal):
+        with alone_with(self.recipe_path):
             yield
 
     @property
@@ -90,3 +86,18 @@ class Workspace:
                     f"{taken.name} lies",
                     expected="a folder of its own, such as data",
                 )
+
+
+@contextlib.contextmanager
+def alone_with(recipe_path: Path) -> Iterator[None]:
+    """Keep other runs on a recipe out; a killed run keeps nobody out.
+
+    Raises:
+        WakebeamError: another run is at work there.
+    """
+    refusal = WakebeamError(
+        f"another run is at work on {recipe_path}",
+        fix="wait for it, or stop it; the same command goes on where it was",
+    )
+    with held_alone(recipe_path.resolve().parent / ".wakebeam.lock", refusal):
+        yield

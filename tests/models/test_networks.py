@@ -10,8 +10,9 @@ import tensorflow as tf
 from matplotlib import mlab
 
 from models import export as exporting
-from models.detector import Detector, write_json
+from models.detector import Detector
 from models.features import SpecgramFrontEnd, mel_bands
+from models.model_files import write_json
 from models.streaming import METADATA_NAME, MODEL_NAME, StreamingDetector
 from models.zoo import build_network
 from pipeline.frame_labels import LabelRule, frame_labels

@@ -13,11 +13,13 @@ from beam_jobs.bank_building import build_bank
 from beam_jobs.synthesize import synthesize
 from pipeline.frame_labels import LabelRule
 from pipeline.input_dataset import (
+    LiveSource,
+    ShardSource,
     judged_examples,
-    live_dataset,
+    prepare_scenes,
     read_dataset,
-    training_dataset,
 )
+from pipeline.inputs.source import Share, batches
 from pipeline.scene_source import SceneSource
 from pipeline.tfrecord import RecordReader
 from schemas.errors import DatasetError, RequestError
@@ -57,13 +59,28 @@ def data(made) -> str:
     return made[2]
 
 
+def _batches(source, data: str, epochs: range, **how) -> tf.data.Dataset:
+    stored = read_dataset(data)
+    prepare = prepare_scenes(
+        lambda audio: audio,
+        RULE,
+        encoding=stored.encoding,
+        example_samples=stored.example_samples,
+    )
+    return batches(source, prepare, batch_size=16, epochs=epochs, **how)
+
+
+def _shards(data: str) -> ShardSource:
+    return ShardSource(read_dataset(data), "train", seed=3)
+
+
+def _names(made: tf.data.Dataset) -> list[str]:
+    """The examples seen, each named by its first samples."""
+    return [str(row[:40].tolist()) for audio, _, _ in made for row in audio.numpy()]
+
+
 def _epochs(data: str, epochs: range) -> list[list[str]]:
-    """For each epoch the examples seen, each named by its first samples."""
-    batches = training_dataset(
-        read_dataset(data), split="train", batch_size=16, epochs=epochs, seed=3,
-        feature_fn=lambda audio: audio, rule=RULE,
-    )  # fmt: skip
-    rows = [str(row[:40].tolist()) for audio, _, _ in batches for row in audio.numpy()]
+    rows = _names(_batches(_shards(data), data, epochs))
     return [rows[i : i + 32] for i in range(0, len(rows), 32)]
 
 
@@ -77,6 +94,22 @@ def test_epochs_differ_and_leave_nothing_out_for_ever(data) -> None:
 
 def test_a_resumed_epoch_has_the_order_that_it_would_have_had(data) -> None:
     assert _epochs(data, range(2, 4)) == _epochs(data, range(4))[2:]
+
+
+def test_a_batch_that_was_done_is_left_out_of_its_epoch_alone(data) -> None:
+    whole = _names(_batches(_shards(data), data, range(1, 3)))
+    assert _names(_batches(_shards(data), data, range(1, 3), first_step=1)) == whole[16:]
+
+
+def test_shares_of_the_workers_make_up_the_global_batches(data) -> None:
+    whole = _names(_batches(_shards(data), data, range(2)))
+    parts = [
+        _batches(_shards(data), data, range(2), share=Share(worker, 2, 2)) for worker in range(2)
+    ]
+    assert [len(audio) for audio, _, _ in parts[0]] == [4] * 8
+    first, second = (_names(part) for part in parts)
+    cut = range(0, len(first), 8)
+    assert whole == [name for i in cut for name in (*first[i : i + 8], *second[i : i + 8])]
 
 
 def test_judged_examples_are_whole_and_in_order(data) -> None:
@@ -100,36 +133,22 @@ def test_an_example_made_alone_is_the_stored_one(made) -> None:
 
 def test_live_training_gives_the_tensors_of_the_shards(made) -> None:
     recipe_, bank, data = made
-    dataset = read_dataset(data)
-    how = {"batch_size": 16, "epochs": range(2), "seed": 3, "rule": RULE}
-    stored = training_dataset(dataset, split="train", feature_fn=lambda audio: audio, **how)
-    live = live_dataset(
-        SceneSource(recipe_, bank, "train"),
-        feature_fn=lambda audio: audio,
-        encoding=dataset.encoding,
-        example_samples=dataset.example_samples,
-        **how,
-    )
+    scenes = LiveSource(SceneSource(recipe_, bank, "train"), seed=3)
 
-    def rows(batches) -> dict[bytes, tuple]:
+    def rows(made) -> dict[bytes, tuple]:
         return {
             x.tobytes(): (y.tobytes(), w.tobytes())
-            for batch in batches
+            for batch in made
             for x, y, w in zip(*(part.numpy() for part in batch), strict=True)
         }
 
-    from_shards, rendered = rows(stored), rows(live)
+    from_shards = rows(_batches(_shards(data), data, range(2)))
+    live = [_batches(scenes, data, range(2)) for _ in range(2)]
+    rendered = rows(live[0])
     shared = from_shards.keys() & rendered.keys()
     assert len(rendered) == len(from_shards) == 47 or len(shared) > 35
     assert all(from_shards[key] == rendered[key] for key in shared)
-    again = live_dataset(
-        SceneSource(recipe_, bank, "train"),
-        feature_fn=lambda audio: audio,
-        encoding=dataset.encoding,
-        example_samples=dataset.example_samples,
-        **how,
-    )
-    for one, other in zip(live, again, strict=True):
+    for one, other in zip(*live, strict=True):
         np.testing.assert_array_equal(one[0].numpy(), other[0].numpy())
 
 

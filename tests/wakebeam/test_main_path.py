@@ -203,10 +203,11 @@ from pathlib import Path
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from pipeline.recipe_file import load_recipe
-from models.training import train
+from models.detection_task import DetectionTask
+from models.fitting import fit
 recipe, data, out, strategy, *settings = sys.argv[1:]
 made = load_recipe(Path(recipe), [*settings, f"training.strategy={strategy}"])
-train(made, data, Path(out))
+fit(DetectionTask(made, data), Path(out))
 history = json.loads((Path(out) / "history.json").read_text())
 print(json.dumps([e["loss"] for e in history["epochs"]]))
 """

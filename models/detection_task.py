@@ -1,0 +1,127 @@
+"""The task `detection`: a detector fitted to scenes, judged by events on the validation split."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from models.detector import MAX_LOGIT, Detector
+from models.event_matching import choose_point, event_cost, sweep
+from models.fitting import Judgement
+from models.scoring import score_split
+from pipeline.frame_labels import LabelRule
+from pipeline.input_dataset import ShardSource, prepare_scenes, read_dataset
+from pipeline.inputs.source import ExampleSource, Prepare
+from schemas.canonical import digest
+from schemas.errors import TrainingError
+from schemas.recipe import Recipe
+from schemas.stored_dataset import StoredDataset
+
+
+def masked_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Binary cross-entropy from logits, mean over labels: (B, S, L) twice → (B, S).
+
+    Step weights, 0 where the answer doesn't matter, come as Keras' sample weights.
+    """
+    logits = tf.clip_by_value(tf.cast(logits, tf.float32), -MAX_LOGIT, MAX_LOGIT)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.reduce_mean(losses, axis=-1)
+
+
+class DetectionTask:
+    """A recipe's detector and the data set that it learns from; attributes as in fitting.Task.
+
+    Args:
+        recipe: features, model, training and evaluation sections are used.
+        data: folder or URI of a complete data set.
+
+    Raises:
+        TrainingError: nothing to validate on.
+        DatasetError: the data set isn't complete.
+    """
+
+    def __init__(self, recipe: Recipe, data: str) -> None:
+        self.stored = read_dataset(data)
+        self.recipe = recipe
+        self.name, self.seed, self.fitting = recipe.name, recipe.seed, recipe.training
+        if not self.stored.num_examples("validation"):
+            raise TrainingError(
+                "no validation examples",
+                expected="some scenes to choose the best epoch on",
+                fix="raise dataset.num_examples.validation",
+            )
+        parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
+        sections = [part.model_dump(mode="json") for part in parts]
+        self.identity = digest([self.stored.identity(), recipe.seed, *sections])
+        self.source: ExampleSource = ShardSource(self.stored, "train", seed=recipe.seed)
+        self._detector = Detector.of(recipe)
+
+    def build(self) -> keras.Model:
+        """Return a new network."""
+        return Detector.of(self.recipe).network
+
+    def prepare(self) -> Prepare:
+        """Return what makes features, labels and step weights of records."""
+        return prepare_scenes(
+            self._detector.features,
+            label_rule(self.recipe, self._detector, self.stored),
+            encoding=self.stored.encoding,
+            example_samples=self.stored.example_samples,
+        )
+
+    def losses(self) -> dict[str, Any]:
+        """Return the loss."""
+        return {"loss": masked_loss}
+
+    def judge(self, network: keras.Model) -> Judgement:
+        """Count events over the validation split."""
+        judging = self.recipe.evaluation
+        recordings = score_split(self._detector.with_network(network), self.stored, "validation")
+        points = sweep(
+            recordings,
+            self._detector.labels,
+            debounce_s=judging.debounce_s,
+            hit_window_s=judging.hit_window_s,
+        )
+        point = choose_point(points, judging.max_false_accepts_per_hour)
+        values = {
+            "miss_rate": point.miss_rate,
+            "false_accepts_per_hour": point.false_accepts_per_hour,
+            "threshold": point.threshold,
+        }
+        remark = (
+            f"{100 * point.miss_rate:.1f} % missed at "
+            f"{point.false_accepts_per_hour:.1f} false accepts/h on validation"
+        )
+        return Judgement(event_cost(points), values, remark)
+
+    def save(self, network: keras.Model, folder: Path, card: dict[str, Any]) -> None:
+        """Write the detector with what it was made of."""
+        card = card | {
+            "evaluation": self.recipe.evaluation.model_dump(mode="json"),
+            "dataset": {
+                "identity": self.stored.identity(),
+                "recipe_digests": [m.recipe_digest for m in self.stored.manifests],
+            },
+            "licences": dict(self.stored.licences()),
+            "software": {"tensorflow": tf.__version__, "python": platform.python_version()},
+        }
+        self._detector.with_network(network).save(folder, card)
+
+
+def label_rule(recipe: Recipe, detector: Detector, stored: StoredDataset) -> LabelRule:
+    """Return how events become labels for a detector's stride."""
+    return LabelRule.of(
+        recipe.training.label_window,
+        labels=detector.labels,
+        num_steps=detector.num_steps(stored.example_samples),
+        warmup_samples=detector.warmup_samples,
+        hop_samples=detector.hop_samples,
+        sample_rate_hz=detector.sample_rate_hz,
+        positive_weight=recipe.training.positive_weight,
+        scene_samples=stored.example_samples,
+    )

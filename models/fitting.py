@@ -1,0 +1,344 @@
+"""Fitting any network: safe to kill at any moment, the same on one device or several machines.
+
+What is fitted is a `Task`: it builds the network, makes the batches and judges an epoch's result
+by what matters to a user. Each epoch ends with that judgement, a checkpoint and a line in
+`history.json`, in this order: the best weights are written before the history that names them.
+
+A killed run goes on at its last checkpoint, within an epoch if need be: batches are a pure function
+of (seed, epoch, step), and the checkpoint holds optimiser, dropout's generators and the sum of the
+losses, so the end is that of a run that nobody killed. Early stopping and the choice of weights
+look at the judgement, never at the loss.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import tensorflow as tf
+import tf_keras as keras
+
+from models.learning_rates import learning_rate_of
+from models.model_files import WEIGHTS_NAME, read_card
+from models.strategies import create_strategy, share_of, this_worker
+from models.training_folder import TrainingFolder
+from pipeline.inputs.source import ExampleSource, Prepare, batches
+from schemas.errors import TrainingError
+from schemas.recipe_training import Fitting
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an epoch reached.
+
+    Attributes:
+        cost: what early stopping and the choice of weights want low; finite.
+        values: numbers for the history and TensorBoard.
+        remark: the same for people, on one line.
+    """
+
+    cost: float
+    values: dict[str, float]
+    remark: str
+    summaries: Callable[[], None] = field(default=lambda: None)
+    """Writes pictures or sounds with tf.summary; called with the writer and step set."""
+
+
+class Task(Protocol):
+    """Something to be fitted."""
+
+    @property
+    def name(self) -> str:
+        """In messages and on the card."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """A digest of all that the result depends on."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of initial weights, order and augmentation."""
+        ...
+
+    @property
+    def fitting(self) -> Fitting:
+        """How."""
+        ...
+
+    @property
+    def source(self) -> ExampleSource:
+        """Of the training examples."""
+        ...
+
+    def build(self) -> keras.Model:
+        """Return a new, built network; called within the strategy's scope."""
+        ...
+
+    def prepare(self) -> Prepare:
+        """Return what makes network inputs of records; it uses no variable of the network."""
+        ...
+
+    def losses(self) -> dict[str, Any]:
+        """Return Keras' `loss` and, if wanted, `metrics` and `loss_weights` for `compile`."""
+        ...
+
+    def judge(self, network: keras.Model) -> Judgement:
+        """Judge a network of `build`, outside of any strategy."""
+        ...
+
+    def save(self, network: keras.Model, folder: Path, card: dict[str, Any]) -> None:
+        """Write weights, then `model.json` with `card` and what the task adds to it."""
+        ...
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a call of `fit` did.
+
+    Attributes:
+        card: of the finished model.
+        resumed_from_epoch: epochs that an earlier run had done; 0 for a fresh start.
+        resumed_from_step: steps of the next one that it had done.
+        already_complete: nothing was left to do.
+    """
+
+    card: dict[str, Any]
+    resumed_from_epoch: int
+    resumed_from_step: int
+    already_complete: bool
+
+
+def fit(
+    task: Task, folder: Path, *, overwrite: bool = False, progress: Progress | None = None
+) -> FitResult:
+    """Fit a task's network, go on with a killed run, or find it done.
+
+    Args:
+        task: what to fit.
+        folder: where the model, its checkpoints, history and TensorBoard logs go. Of several
+            processes the first writes it; all read it.
+        overwrite: fit anew although the folder holds something else.
+        progress: called with (steps done, steps in all, remark) after every step.
+
+    Raises:
+        TrainingError: the folder holds another model, there is no whole batch, a batch can't be
+            divided between the devices, or the loss is no longer finite.
+    """
+    config = task.fitting
+    strategy = create_strategy(config.strategy)
+    kept = TrainingFolder(folder, task.identity, writes=this_worker() == 0)
+    if overwrite and kept.holds_another():
+        kept.clear()
+    if kept.state() == "complete":
+        return FitResult(read_card(folder), 0, 0, True)
+    steps = task.source.num_examples // config.batch_size
+    if steps < 1:
+        raise TrainingError(
+            f"{task.source.num_examples} training examples",
+            expected=f"at least one batch of {config.batch_size}",
+            fix="make more examples or lower training.batch_size",
+        )
+    _seed(task.seed)
+    judged = task.build()
+    _seed(task.seed)
+    if config.mixed_precision:
+        on_gpu = tf.config.list_physical_devices("GPU")
+        keras.mixed_precision.set_global_policy("mixed_float16" if on_gpu else "mixed_bfloat16")
+    try:
+        with strategy.scope():
+            network = task.build()
+            rate = learning_rate_of(config, steps * config.epochs)
+            optimizer = _optimizer(config, rate)
+            network.compile(optimizer=optimizer, **task.losses())
+            optimizer.build(network.trainable_variables)
+            place = _Place(strategy)
+            checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer, place=place)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    saved = kept.checkpoints_of(this_worker())
+    manager = tf.train.CheckpointManager(checkpoint, str(saved), max_to_keep=2)
+    latest = tf.train.latest_checkpoint(str(kept.checkpoints_of(0)))
+    if latest:
+        checkpoint.restore(latest)
+    epoch, step = divmod(int(place.steps.numpy()), steps)
+    kept.begin(epoch)
+    watch = _Watch(task, kept, manager, place, rate, judged, steps, progress)
+    watch.apply_plateau()
+    began = (epoch, step)
+    while epoch < config.epochs and not watch.is_stale():
+        data = _distributed(strategy, task, range(epoch, config.epochs), step)
+        # An epoch that was begun is fitted alone: Keras wants equally long ones.
+        until = epoch + 1 if step else config.epochs
+        network.fit(
+            data,
+            initial_epoch=epoch,
+            epochs=until,
+            steps_per_epoch=steps - step,
+            callbacks=[watch, keras.callbacks.TensorBoard(str(kept.logs), write_graph=False)]
+            if this_worker() == 0
+            else [watch],
+            verbose=0,
+        )
+        epoch, step = int(place.steps.numpy()) // steps, 0
+        if network.stop_training:
+            break
+    return FitResult(_finish(task, kept, judged), *began, False)
+
+
+def _seed(seed: int) -> None:
+    """Make the initial weights and the dropout masks follow from the seed.
+
+    `keras.utils.set_random_seed` would do, but with tf-keras 2.17 on Python 3.12 every initialiser
+    then fails: it passes 1e9, a float, to `randint`. Without that call the initialisers draw from
+    Python's own generator, which this seeds.
+    """
+    random.seed(seed)
+    tf.random.set_seed(seed % 2**32)
+
+
+def _optimizer(config: Fitting, rate: Any) -> keras.optimizers.Optimizer:
+    how = {"learning_rate": rate, "beta_2": config.beta_2, "global_clipnorm": config.clip_norm}
+    if config.optimizer == "adamw":
+        return keras.optimizers.AdamW(weight_decay=config.weight_decay, **how)
+    if config.optimizer == "nadam":
+        return keras.optimizers.Nadam(**how)
+    return keras.optimizers.Adam(**how)
+
+
+def _distributed(
+    strategy: tf.distribute.Strategy, task: Task, epochs: range, first_step: int
+) -> tf.data.Dataset:
+    """Batches of this process, one for each of its devices."""
+
+    def made(share: Any) -> tf.data.Dataset:
+        return batches(
+            task.source,
+            task.prepare(),
+            batch_size=task.fitting.batch_size,
+            epochs=epochs,
+            first_step=first_step,
+            share=share,
+        )
+
+    share = share_of(strategy)
+    if strategy.num_replicas_in_sync == 1:
+        return made(share)
+    return strategy.distribute_datasets_from_function(lambda _context: made(share))
+
+
+class _Place(tf.Module):
+    """Where a training is: what a checkpoint holds besides network and optimiser."""
+
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+        super().__init__()
+        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+
+
+class _Watch(keras.callbacks.Callback):
+    """Counts, saves, judges and reports; stops when the judged cost no longer falls."""
+
+    def __init__(
+        self,
+        task: Task,
+        folder: TrainingFolder,
+        manager: tf.train.CheckpointManager,
+        place: _Place,
+        rate: Any,
+        judged: keras.Model,
+        steps: int,
+        progress: Progress | None,
+    ) -> None:
+        super().__init__()
+        self._task, self._folder, self._manager, self._place = task, folder, manager, place
+        self._rate, self._judged, self._steps, self._progress = rate, judged, steps, progress
+        self._remark = ""
+        self._began_s = time.monotonic()
+        self._base = (0, 0.0)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._began_s = time.monotonic()
+        done = int(self._place.steps.numpy())
+        self._base = (done, float(self._place.loss_sum.numpy()))
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = (logs or {}).get("loss", math.nan)  # the mean of this call's epoch so far
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} in step {self._base[0] + batch + 1}",
+                fix="lower training.learning_rate and pass --overwrite",
+            )
+        done = self._base[0] + batch + 1
+        self._place.steps.assign(done)
+        self._place.loss_sum.assign(self._base[1] + loss * (batch + 1))
+        if done % self._steps and done % self._task.fitting.checkpoint_steps == 0:
+            self._manager.save()
+        if self._progress is not None:
+            self._progress(done, self._steps * self._task.fitting.epochs, self._remark)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._judged.set_weights(self.model.get_weights())
+        judgement = self._task.judge(self._judged)
+        if judgement.cost < min(self._costs(), default=math.inf):
+            self._folder.save_best(epoch + 1, self._save)
+        entry = {
+            "epoch": epoch + 1,
+            "loss": float(self._place.loss_sum.numpy()) / self._steps,
+            "cost": judgement.cost,
+            "learning_rate": float(self._rate(self.model.optimizer.iterations)),
+            **judgement.values,
+            "seconds": round(time.monotonic() - self._began_s, 2),
+        }
+        self._folder.add(entry)
+        if logs is not None:
+            logs |= {f"val_{name}": value for name, value in judgement.values.items()}
+        self._folder.summarise(epoch, judgement.summaries)
+        self._place.loss_sum.assign(0.0)
+        self._manager.save()
+        self.apply_plateau()
+        self._remark = f"epoch {epoch + 1}: {judgement.remark}"
+        if self.is_stale():
+            self.model.stop_training = True
+
+    def apply_plateau(self) -> None:
+        """Set the learning rate's factor to what the history of costs gives."""
+        self._rate.follow(self._costs())
+
+    def is_stale(self) -> bool:
+        """Whether the last epochs brought nothing better."""
+        costs = self._costs()
+        patience = self._task.fitting.early_stopping_epochs
+        return len(costs) > patience and min(costs[-patience:]) >= min(costs[:-patience])
+
+    def _save(self, path: Path) -> None:
+        self._judged.save_weights(str(path))
+
+    def _costs(self) -> list[float]:
+        return [entry["cost"] for entry in self._folder.history["epochs"]]
+
+
+def _finish(task: Task, folder: TrainingFolder, judged: keras.Model) -> dict[str, Any]:
+    epochs = folder.history["epochs"]
+    chosen = min(epochs, key=lambda e: (e["cost"], e["epoch"]))
+    card = {
+        "name": task.name,
+        "seed": task.seed,
+        "training": task.fitting.model_dump(mode="json"),
+        "best_epoch": chosen,
+        "epochs_trained": len(epochs),
+        "parameters": judged.count_params(),
+    }
+    if this_worker() == 0:
+        judged.load_weights(str(folder.best(chosen["epoch"]) / WEIGHTS_NAME))
+        task.save(judged, folder.path, card)
+    folder.finish()
+    return card
