@@ -25,6 +25,7 @@ import tf_keras as keras
 
 from models.learning_rates import learning_rate_of
 from models.model_files import WEIGHTS_NAME, read_card
+from models.random_layers import generators_of, layers_own_generators
 from models.strategies import create_strategy, share_of, this_worker
 from models.training_folder import TrainingFolder
 from pipeline.inputs.source import ExampleSource, Prepare, batches
@@ -154,13 +155,14 @@ def fit(
         on_gpu = tf.config.list_physical_devices("GPU")
         keras.mixed_precision.set_global_policy("mixed_float16" if on_gpu else "mixed_bfloat16")
     try:
-        with strategy.scope():
+        with strategy.scope(), layers_own_generators():
             network = task.build()
             rate = learning_rate_of(config, steps * config.epochs)
             optimizer = _optimizer(config, rate)
             network.compile(optimizer=optimizer, **task.losses())
+            network.distribute_reduction_method = "first"  # Keras would add up equal means
             optimizer.build(network.trainable_variables)
-            place = _Place(strategy)
+            place = _Place(network)
             checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer, place=place)
     finally:
         keras.mixed_precision.set_global_policy("float32")
@@ -174,24 +176,46 @@ def fit(
     watch = _Watch(task, kept, manager, place, rate, judged, steps, progress)
     watch.apply_plateau()
     began = (epoch, step)
+    callbacks = [watch]
+    if this_worker() == 0:
+        callbacks += [keras.callbacks.TensorBoard(str(kept.logs), write_graph=False)]
     while epoch < config.epochs and not watch.is_stale():
-        data = _distributed(strategy, task, range(epoch, config.epochs), step)
         # An epoch that was begun is fitted alone: Keras wants equally long ones.
         until = epoch + 1 if step else config.epochs
-        network.fit(
-            data,
-            initial_epoch=epoch,
-            epochs=until,
-            steps_per_epoch=steps - step,
-            callbacks=[watch, keras.callbacks.TensorBoard(str(kept.logs), write_graph=False)]
-            if this_worker() == 0
-            else [watch],
-            verbose=0,
-        )
+        data = _distributed(strategy, task, range(epoch, until), step)
+        try:
+            network.fit(
+                data,
+                initial_epoch=epoch,
+                epochs=until,
+                steps_per_epoch=steps - step,
+                callbacks=callbacks,
+                verbose=0,
+            )
+        except (
+            tf.errors.UnavailableError,
+            tf.errors.InternalError,
+            tf.errors.AbortedError,
+        ) as error:
+            if share_of(strategy).num_workers == 1:
+                raise
+            lines = str(error.message).strip().splitlines()
+            why = next((line for line in lines if "abort" in line), lines[-1])[:300]
+            raise TrainingError(
+                f"the training stopped, as another worker ended or can't be reached: {why}",
+                fix="start it again on all machines: it goes on at the last checkpoint",
+            ) from error
         epoch, step = int(place.steps.numpy()) // steps, 0
         if network.stop_training:
             break
-    return FitResult(_finish(task, kept, judged), *began, False)
+    card = _finish(task, kept, judged)
+    strategy.run(tf.function(_meet))
+    return FitResult(card, *began, False)
+
+
+def _meet() -> tf.Tensor:
+    """Wait for all devices, so that no process ends before the first has written the model."""
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.ones([]))
 
 
 def _seed(seed: int) -> None:
@@ -238,8 +262,9 @@ def _distributed(
 class _Place(tf.Module):
     """Where a training is: what a checkpoint holds besides network and optimiser."""
 
-    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+    def __init__(self, network: keras.Model) -> None:
         super().__init__()
+        self.generators = generators_of(network)
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
 
