@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import platform
+import itertools
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from models.detector import MAX_LOGIT, Detector
-from models.event_matching import choose_point, event_cost, sweep
+from models.event_matching import choose_point, detect_events, event_cost, match_events, sweep
 from models.fitting import Judgement
+from models.plots import detector_output
 from models.scoring import score_split
 from pipeline.frame_labels import LabelRule
-from pipeline.input_dataset import ShardSource, prepare_scenes, read_dataset
+from pipeline.input_dataset import (
+    ShardSource,
+    judged_examples,
+    prepare_scenes,
+    read_dataset,
+)
 from pipeline.inputs.source import ExampleSource, Prepare
 from schemas.canonical import digest
+from schemas.detection import ScoredRecording
 from schemas.errors import TrainingError
 from schemas.recipe import Recipe
 from schemas.stored_dataset import StoredDataset
@@ -97,7 +106,35 @@ class DetectionTask:
             f"{100 * point.miss_rate:.1f} % missed at "
             f"{point.false_accepts_per_hour:.1f} false accepts/h on validation"
         )
-        return Judgement(event_cost(points), values, remark)
+        shown = partial(self._show, recordings, point.threshold)
+        return Judgement(event_cost(points), values, remark, shown)
+
+    def _show(self, recordings: list[ScoredRecording], threshold: float) -> None:
+        """Let TensorBoard play and draw the first validation scene with a keyword in it."""
+        with_keyword = (
+            i for i, r in enumerate(recordings) if any(e.kind == "keyword" for e in r.events)
+        )
+        index = next(with_keyword, 0)
+        judging, recording = self.recipe.evaluation, recordings[index]
+        labels = self._detector.labels
+        found = detect_events(recording, labels, threshold=threshold, debounce_s=judging.debounce_s)
+        audio = self._validation_audio(index)
+        picture = detector_output(
+            audio,
+            self.stored.sample_rate_hz,
+            times_s=recording.times_s,
+            scores=recording.scores.max(axis=1),
+            threshold=threshold,
+            events=recording.events,
+            matching=match_events(found, recording.events, hit_window_s=judging.hit_window_s),
+            title=recording.name,
+        )
+        tf.summary.image("detector output", tf.io.decode_png(picture, channels=3)[None])
+        tf.summary.audio("scene", audio[None, :, None], self.stored.sample_rate_hz)
+
+    def _validation_audio(self, index: int) -> np.ndarray:
+        parts = judged_examples(self.stored, split="validation", batch_size=1)
+        return np.asarray(next(itertools.islice(parts, index, None))[1][0])
 
     def save(self, network: keras.Model, folder: Path, card: dict[str, Any]) -> None:
         """Write the detector with what it was made of."""
@@ -108,7 +145,7 @@ class DetectionTask:
                 "recipe_digests": [m.recipe_digest for m in self.stored.manifests],
             },
             "licences": dict(self.stored.licences()),
-            "software": {"tensorflow": tf.__version__, "python": platform.python_version()},
+            "recipe": self.recipe.model_dump(mode="json", by_alias=True),
         }
         self._detector.with_network(network).save(folder, card)
 

@@ -13,10 +13,12 @@ look at the judgement, never at the loss.
 from __future__ import annotations
 
 import math
+import platform
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +35,7 @@ from schemas.errors import TrainingError
 from schemas.recipe_training import Fitting
 
 Progress = Callable[[int, int, str], None]
+_SOFTWARE = ("wakebeam", "tensorflow", "tf-keras", "tensorflow-io", "numpy")
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,13 @@ class FitResult:
 
 
 def fit(
-    task: Task, folder: Path, *, overwrite: bool = False, progress: Progress | None = None
+    task: Task,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    profile: bool = False,
+    progress: Progress | None = None,
 ) -> FitResult:
     """Fit a task's network, go on with a killed run, or find it done.
 
@@ -128,11 +137,13 @@ def fit(
         folder: where the model, its checkpoints, history and TensorBoard logs go. Of several
             processes the first writes it; all read it.
         overwrite: fit anew although the folder holds something else.
+        resume: only go on; a fresh start is an error. Without it both are right.
+        profile: record what steps 10 to 20 of this run do, for TensorBoard.
         progress: called with (steps done, steps in all, remark) after every step.
 
     Raises:
-        TrainingError: the folder holds another model, there is no whole batch, a batch can't be
-            divided between the devices, or the loss is no longer finite.
+        TrainingError: the folder holds another model or nothing to resume, there is no whole batch,
+            a batch can't be divided between the devices, or the loss is no longer finite.
     """
     config = task.fitting
     strategy = create_strategy(config.strategy)
@@ -141,6 +152,11 @@ def fit(
         kept.clear()
     if kept.state() == "complete":
         return FitResult(read_card(folder), 0, 0, True)
+    if resume and kept.state() == "empty":
+        raise TrainingError(
+            f"{folder} holds no training to go on with",
+            fix="leave --resume out: a training goes on by itself where there is one",
+        )
     steps = task.source.num_examples // config.batch_size
     if steps < 1:
         raise TrainingError(
@@ -178,7 +194,11 @@ def fit(
     began = (epoch, step)
     callbacks = [watch]
     if this_worker() == 0:
-        callbacks += [keras.callbacks.TensorBoard(str(kept.logs), write_graph=False)]
+        steps_seen = (10, 20) if profile else 0
+        board = keras.callbacks.TensorBoard(
+            str(kept.logs), write_graph=False, profile_batch=steps_seen
+        )
+        callbacks.append(board)
     while epoch < config.epochs and not watch.is_stale():
         # An epoch that was begun is fitted alone: Keras wants equally long ones.
         until = epoch + 1 if step else config.epochs
@@ -307,8 +327,7 @@ class _Watch(keras.callbacks.Callback):
         self._place.loss_sum.assign(self._base[1] + loss * (batch + 1))
         if done % self._steps and done % self._task.fitting.checkpoint_steps == 0:
             self._manager.save()
-        if self._progress is not None:
-            self._progress(done, self._steps * self._task.fitting.epochs, self._remark)
+        self._report(done)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._judged.set_weights(self.model.get_weights())
@@ -331,6 +350,7 @@ class _Watch(keras.callbacks.Callback):
         self._manager.save()
         self.apply_plateau()
         self._remark = f"epoch {epoch + 1}: {judgement.remark}"
+        self._report(int(self._place.steps.numpy()))
         if self.is_stale():
             self.model.stop_training = True
 
@@ -343,6 +363,10 @@ class _Watch(keras.callbacks.Callback):
         costs = self._costs()
         patience = self._task.fitting.early_stopping_epochs
         return len(costs) > patience and min(costs[-patience:]) >= min(costs[:-patience])
+
+    def _report(self, done: int) -> None:
+        if self._progress is not None:
+            self._progress(done, self._steps * self._task.fitting.epochs, self._remark)
 
     def _save(self, path: Path) -> None:
         self._judged.save_weights(str(path))
@@ -361,6 +385,8 @@ def _finish(task: Task, folder: TrainingFolder, judged: keras.Model) -> dict[str
         "best_epoch": chosen,
         "epochs_trained": len(epochs),
         "parameters": judged.count_params(),
+        "software": {name: metadata.version(name) for name in _SOFTWARE}
+        | {"python": platform.python_version()},
     }
     if this_worker() == 0:
         judged.load_weights(str(folder.best(chosen["epoch"]) / WEIGHTS_NAME))

@@ -1,4 +1,4 @@
-"""The two files that are a trained model: its weights and the card that says what they are."""
+"""The files that are a trained model: its weights and the card that says what they are."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import Any
 
 import tf_keras as keras
 
+from models.model_card import CARD_TEXT_NAME, card_text
 from schemas.errors import TrainingError
 
 CARD_NAME, WEIGHTS_NAME = "model.json", "network.weights.h5"
 
 
 def save_model(network: keras.Model, folder: Path, card: dict[str, Any]) -> None:
-    """Write weights, then the card, each atomically."""
+    """Write weights, then the card for people and the card, each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / "writing.weights.h5"
     network.save_weights(str(temporary))
     os.replace(temporary, folder / WEIGHTS_NAME)
+    _replace(folder / CARD_TEXT_NAME, card_text(card))
     write_json(folder / CARD_NAME, card)
 
 
@@ -40,8 +42,10 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file atomically."""
+    _replace(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(
-        json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

@@ -24,7 +24,7 @@ class CausalConv2D(keras.layers.Layer):
         self._tail = kernel[0] - strides[0]
         self._pad = kernel[1] // 2
         self._conv = keras.layers.Conv2D(filters, kernel, strides, use_bias=False)
-        self._norm = keras.layers.BatchNormalization(momentum=0.98)
+        self._norm = keras.layers.BatchNormalization(momentum=0.98, synchronized=True)
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Apply to a whole recording."""
@@ -92,9 +92,9 @@ class ResidualBlock(keras.layers.Layer):
     def __init__(self, channels: int, dilation: int, dropout: float, name: str) -> None:
         super().__init__(name=name)
         self._depthwise = CausalDepthwise(5, dilation, name="depthwise")
-        self._norm_1 = keras.layers.BatchNormalization(momentum=0.98)
+        self._norm_1 = keras.layers.BatchNormalization(momentum=0.98, synchronized=True)
         self._point = keras.layers.Dense(channels, use_bias=False)
-        self._norm_2 = keras.layers.BatchNormalization(momentum=0.98)
+        self._norm_2 = keras.layers.BatchNormalization(momentum=0.98, synchronized=True)
         self._dropout = keras.layers.SpatialDropout1D(dropout)
         self.tail = self._depthwise.tail
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from models.model_card import CARD_TEXT_NAME
 from models.model_files import CARD_NAME, WEIGHTS_NAME, write_json
 from schemas.errors import TrainingError
 
@@ -37,6 +38,7 @@ class TrainingFolder:
         self.path = path
         self._identity = identity
         self._writes = writes
+        self._writer: tf.summary.SummaryWriter | None = None
         self.history: dict[str, Any] = self._read()
 
     @property
@@ -92,9 +94,12 @@ class TrainingFolder:
 
     def summarise(self, epoch: int, write: Callable[[], None]) -> None:
         """Let `write` put pictures and sounds where TensorBoard shows them."""
-        if self._writes:
-            with tf.summary.create_file_writer(str(self.logs / "judged")).as_default(step=epoch):
-                write()
+        if not self._writes:
+            return
+        self._writer = self._writer or tf.summary.create_file_writer(str(self.logs / "judged"))
+        with self._writer.as_default(step=epoch):
+            write()
+            self._writer.flush()
 
     def finish(self) -> None:
         """Mark the training as finished; the best weights must be in the model by now."""
@@ -109,7 +114,7 @@ class TrainingFolder:
             for name in (_CHECKPOINTS, _LOGS, _BEST):
                 shutil.rmtree(self.path / name, ignore_errors=True)
             reports = [f"evaluation.{kind}" for kind in ("json", "txt", "png", "html")]
-            for name in (CARD_NAME, *reports, WEIGHTS_NAME, _HISTORY):
+            for name in (CARD_NAME, CARD_TEXT_NAME, *reports, WEIGHTS_NAME, _HISTORY):
                 (self.path / name).unlink(missing_ok=True)
         self.history = {"identity": self._identity, "epochs": []}
 

@@ -14,8 +14,19 @@ from wakebeam.console import say, show, show_json
 
 
 @APP.command(epilog="Example: wakebeam train w/recipe.yaml")
-def train(recipe: RecipePath = HERE, set_: Set = None, overwrite: Overwrite = False) -> None:
-    """Train on the data set; goes on where a killed run stopped."""
+def train(
+    recipe: RecipePath = HERE,
+    set_: Set = None,
+    overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on; never begin anew")] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="record steps 10 to 20 for TensorBoard's profiler")
+    ] = False,
+) -> None:
+    """Train on the data set; goes on where a killed run stopped.
+
+    `tensorboard --logdir w/model/logs` shows curves, and sound, spectrogram and score of a scene.
+    """
     from wakebeam.stages import fit_task, make_model
     from wakebeam.tasks import TaskPlace, open_task
     from wakebeam.workspace import Workspace
@@ -25,15 +36,19 @@ def train(recipe: RecipePath = HERE, set_: Set = None, overwrite: Overwrite = Fa
     with workspace.alone():
         if isinstance(workspace, TaskPlace):
             made = workspace.verb("make_task")(workspace)
-            result = fit_task(made, workspace.model, overwrite=overwrite)
+            result = fit_task(
+                made, workspace.model, overwrite=overwrite, resume=resume, profile=profile
+            )
         else:
-            result = make_model(workspace, overwrite=overwrite)
+            result = make_model(workspace, overwrite=overwrite, resume=resume, profile=profile)
     if result.already_complete:
         show(f"{workspace.model}: already trained")
     else:
-        began = f"went on after epoch {result.resumed_from_epoch}; " * bool(
-            result.resumed_from_epoch
-        )
+        began = ""
+        if result.resumed_from_epoch or result.resumed_from_step:
+            began = f"went on after epoch {result.resumed_from_epoch}"
+            began += f" and {result.resumed_from_step} steps; " * bool(result.resumed_from_step)
+            began = began.removesuffix("; ") + "; "
         show(f"{workspace.model}: {began}{result.card['epochs_trained']} epochs")
 
 

@@ -97,7 +97,7 @@ def make_dataset(
         )
 
 
-def make_model(workspace: Workspace, *, overwrite: bool = False) -> Any:
+def make_model(workspace: Workspace, **how: bool) -> Any:
     """Train with progress; returns models.fitting.FitResult.
 
     Raises:
@@ -113,11 +113,11 @@ def make_model(workspace: Workspace, *, overwrite: bool = False) -> Any:
             fix="run `wakebeam synth --overwrite` first, or change the recipe back",
         )
     task = DetectionTask(workspace.recipe, workspace.data)
-    return fit_task(task, workspace.model, overwrite=overwrite)
+    return fit_task(task, workspace.model, **how)
 
 
-def fit_task(task: Any, folder: Path, *, overwrite: bool = False) -> Any:
-    """Fit any task with progress; returns models.fitting.FitResult."""
+def fit_task(task: Any, folder: Path, **how: bool) -> Any:
+    """Fit any task with progress; takes and returns what models.fitting.fit does."""
     from models.fitting import fit
 
     remark = ""
@@ -130,7 +130,7 @@ def fit_task(task: Any, folder: Path, *, overwrite: bool = False) -> Any:
                 say(f"train: {text}")
             update(done, total)
 
-        return fit(task, folder, overwrite=overwrite, progress=show)
+        return fit(task, folder, progress=show, **how)
 
 
 def reject_summary(bank: ClipBank, most: int = 10) -> str:

@@ -40,7 +40,7 @@ class StreamTcnNetwork(keras.Model):
         ]
         self._front_channels = (1, 16, 24)
         self._widen = keras.layers.Dense(config.channels, use_bias=False, name="widen")
-        self._norm = keras.layers.BatchNormalization(momentum=0.98)
+        self._norm = keras.layers.BatchNormalization(momentum=0.98, synchronized=True)
         self._blocks = [
             ResidualBlock(
                 config.channels, _DILATIONS[i % len(_DILATIONS)], config.dropout, f"block_{i + 1}"
