@@ -174,7 +174,7 @@ def fit(
         with strategy.scope(), layers_own_generators():
             network = task.build()
             rate = learning_rate_of(config, steps * config.epochs)
-            optimizer = _optimizer(config, rate)
+            optimizer = optimizer_of(config, rate)
             network.compile(optimizer=optimizer, **task.losses())
             network.distribute_reduction_method = "first"  # Keras would add up equal means
             optimizer.build(network.trainable_variables)
@@ -243,13 +243,15 @@ def _seed(seed: int) -> None:
 
     `keras.utils.set_random_seed` would do, but with tf-keras 2.17 on Python 3.12 every initialiser
     then fails: it passes 1e9, a float, to `randint`. Without that call the initialisers draw from
-    Python's own generator, which this seeds.
+    Python's own generator, which this seeds. TensorFlow's seed is never 0: tf.data's `shuffle` with
+    a seed that is a tensor fails then.
     """
     random.seed(seed)
-    tf.random.set_seed(seed % 2**32)
+    tf.random.set_seed(seed % 2**32 or 2**32 - 1)
 
 
-def _optimizer(config: Fitting, rate: Any) -> keras.optimizers.Optimizer:
+def optimizer_of(config: Fitting, rate: Any) -> keras.optimizers.Optimizer:
+    """Return the optimiser that a recipe's `training` section describes."""
     how = {"learning_rate": rate, "beta_2": config.beta_2, "global_clipnorm": config.clip_norm}
     if config.optimizer == "adamw":
         return keras.optimizers.AdamW(weight_decay=config.weight_decay, **how)

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from models.fitting import Judgement, fit
+from models.fitting import Judgement, _seed, fit
 from models.learning_rates import learning_rate_of
 from pipeline.inputs.source import batches
 from schemas.errors import TrainingError
@@ -175,6 +175,16 @@ def test_mixed_precision_computes_in_half_and_keeps_whole_weights(tmp_path) -> N
     assert keras.mixed_precision.global_policy().name == "float32"
     assert policies == [{"float32"}, {"bfloat16"}]
     assert all(w.dtype == np.float32 for w in build().get_weights())
+
+
+def test_zero_is_a_seed_like_any_other() -> None:
+    _seed(0)
+
+    def mixed(epoch: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.range(50).shuffle(50, seed=epoch, reshuffle_each_iteration=False)
+
+    orders = [list(tf.data.Dataset.from_tensors(np.int64(e)).flat_map(mixed)) for e in (0, 1)]
+    assert orders[0] != orders[1]
 
 
 def test_learning_rates_follow_their_rules() -> None:
