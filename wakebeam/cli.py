@@ -25,7 +25,7 @@ VERBS = (material_verbs, whole_verbs, dataset_verbs, model_verbs)
 """The modules that add verbs to the application when they are imported."""
 
 _ORDER = (
-    "init check run synth verify train evaluate export detect mine regenerate "
+    "init check run synth verify train retrain evaluate export detect mine regenerate "
     "speak rooms noises effects demo"
 ).split()
 APP.registered_commands.sort(key=lambda verb: _ORDER.index(getattr(verb.callback, "__name__", "")))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.errors import RequestError, WakebeamError
-from schemas.recipe import SPLITS, Recipe
+from schemas.recipe import SPLITS
 from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set, Workers
 from wakebeam.console import show, show_json
 
@@ -46,7 +46,7 @@ def synth(
     --plan-only plans all scenes and says what they would hold; it renders and writes nothing.
     """
     from beam_jobs.stored import read_dataset
-    from wakebeam.stages import make_bank, make_dataset
+    from wakebeam.stages import make_bank, make_dataset, more_scenes
     from wakebeam.tasks import open_task
     from wakebeam.workspace import Workspace
 
@@ -75,7 +75,7 @@ def synth(
         return
     where = out or workspace.data
     added = Workspace.open(add_recipe) if add_recipe else workspace
-    wanted = added.recipe if add_recipe else _more(workspace.recipe, where, append or 0)
+    wanted = added.recipe if add_recipe else more_scenes(workspace.recipe, where, append or 0)
     with workspace.alone():
         bank, _ = make_bank(added, beam_arguments=context.args, num_workers=num_workers)
         result = make_dataset(
@@ -134,31 +134,6 @@ def _plan_only(
     rejected = sum(values["rejected"] for values in found["splits"].values())
     if rejected:
         raise WakebeamError(f"{rejected} scenes can't be planned", fix="see the reasons above")
-
-
-def _more(recipe: Recipe, out: str, append: int) -> Recipe | None:
-    """The recipe with `append` training scenes and no others; None for a job that adds nothing.
-
-    Raises:
-        RequestError: the data set there was made from another recipe.
-    """
-    from beam_jobs.stored import read_dataset
-
-    if not append:
-        return None
-    changes = read_dataset(out).first.changes(recipe)
-    if changes:
-        raise RequestError(
-            f"{out} was made from another recipe: {'; '.join(changes[:5])}",
-            expected="the same recipe; its material may have grown",
-            fix="change the recipe back, or name the changed one with --add-recipe",
-        )
-    counts = recipe.dataset.num_examples.model_copy(
-        update={split: append if split == "train" else 0 for split in SPLITS}
-    )
-    return recipe.model_copy(
-        update={"dataset": recipe.dataset.model_copy(update={"num_examples": counts})}
-    )
 
 
 @APP.command(epilog="Example: wakebeam verify w/data --deep --render 20")

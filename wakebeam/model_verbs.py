@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import AudioError, RequestError
-from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set
+from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set, Workers
 from wakebeam.console import say, show, show_json
 
 
@@ -50,6 +50,55 @@ def train(
             began += f" and {result.resumed_from_step} steps; " * bool(result.resumed_from_step)
             began = began.removesuffix("; ") + "; "
         show(f"{workspace.model}: {began}{result.card['epochs_trained']} epochs")
+
+
+@APP.command(epilog="Example: wakebeam retrain w/recipe.yaml --since w/model --append 2000")
+def retrain(
+    since: Annotated[Path, typer.Option(help="folder of the model in use")],
+    recipe: RecipePath = HERE,
+    append: Annotated[int | None, typer.Option(min=1, help="add so many training scenes")] = None,
+    add_recipe: Annotated[
+        Path | None, typer.Option(help="add all scenes of this recipe, such as new material")
+    ] = None,
+    test_on: Annotated[
+        str | None, typer.Option(help="data set whose test split judges both; the recipe's own")
+    ] = None,
+    num_workers: Workers = 2,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add scenes, train from the model in use, and replace it only where the new one is better.
+
+    Both are judged event by event on the same test split. The new one takes the place of --since
+    where the 95 % interval of the difference says that it is better; the old one is kept beside it.
+    """
+    from models.promotion import comparison_text
+    from wakebeam.retraining import retrain as retrain_model
+    from wakebeam.stages import make_bank, make_dataset, more_scenes
+    from wakebeam.workspace import Workspace
+
+    if append and add_recipe:
+        raise RequestError("--append and --add-recipe", expected="one or the other")
+    workspace = Workspace.open(recipe, set_ or ())
+
+    def grow() -> None:
+        added = Workspace.open(add_recipe) if add_recipe else workspace
+        wanted = more_scenes(workspace.recipe, workspace.data, append) if append else added.recipe
+        bank, _ = make_bank(added, num_workers=num_workers)
+        make_dataset(workspace, bank, recipe=wanted, num_workers=num_workers)
+
+    with workspace.alone():
+        found = retrain_model(
+            workspace, since, grow=grow if append or add_recipe else None, test_on=test_on
+        )
+    if as_json:
+        show_json(found)
+        return
+    show(comparison_text(found))
+    if found["promoted"]:
+        show(f"{since} is the new model now; the one before is {found['kept']}")
+    else:
+        show(f"{since} stays; the new one is {workspace.folder / 'candidate'}")
 
 
 @APP.command(epilog="Example: wakebeam evaluate w/model --dataset w/data")

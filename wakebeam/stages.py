@@ -18,7 +18,7 @@ from beam_jobs.stored import read_dataset
 from beam_jobs.synthesize import SynthesisResult, synthesize
 from pipeline.clip_bank import ClipBank
 from schemas.errors import DatasetError, RequestError, WakebeamError
-from schemas.recipe import Recipe
+from schemas.recipe import SPLITS, Recipe
 from wakebeam.console import clock, progress, say
 from wakebeam.speaking import speak_recipe
 from wakebeam.workspace import Workspace
@@ -95,6 +95,29 @@ def make_dataset(
             append=recipe is not None,
             progress=update,
         )
+
+
+def more_scenes(recipe: Recipe, out: str, append: int) -> Recipe | None:
+    """Return the recipe with `append` training scenes and no others; None where none are added.
+
+    Raises:
+        RequestError: the data set there was made from another recipe.
+    """
+    if not append:
+        return None
+    changes = read_dataset(out).first.changes(recipe)
+    if changes:
+        raise RequestError(
+            f"{out} was made from another recipe: {'; '.join(changes[:5])}",
+            expected="the same recipe; its material may have grown",
+            fix="change the recipe back, or name the changed one with --add-recipe",
+        )
+    counts = recipe.dataset.num_examples.model_copy(
+        update={split: append if split == "train" else 0 for split in SPLITS}
+    )
+    return recipe.model_copy(
+        update={"dataset": recipe.dataset.model_copy(update={"num_examples": counts})}
+    )
 
 
 def make_model(workspace: Workspace, **how: bool) -> Any:
