@@ -117,9 +117,15 @@ def make_model(workspace: Workspace, *, overwrite: bool = False) -> Any:
 
 
 def fit_task(task: Any, folder: Path, *, overwrite: bool = False) -> Any:
-    """Fit any task with progress; returns models.fitting.FitResult."""
-    from models.fitting import fit
+    """Fit any task with progress; returns models.fitting.FitResult.
 
+    `training.init_from` starts at the recipe's folder, in which `folder` lies.
+    """
+    from models.fitting import fit
+    from models.initial_weights import InitialWeights
+
+    start = task.fitting.init_from
+    init_from = InitialWeights.of(folder.parent / start) if start else None
     remark = ""
     with progress("train", "steps") as update:
 
@@ -130,7 +136,7 @@ def fit_task(task: Any, folder: Path, *, overwrite: bool = False) -> Any:
                 say(f"train: {text}")
             update(done, total)
 
-        return fit(task, folder, overwrite=overwrite, progress=show)
+        return fit(task, folder, init_from=init_from, overwrite=overwrite, progress=show)
 
 
 def reject_summary(bank: ClipBank, most: int = 10) -> str:
