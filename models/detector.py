@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from pydantic import TypeAdapter
 
 from models.features import build_front_end
 from models.model_files import WEIGHTS_NAME, read_card, save_model
 from models.zoo import build_network
-from schemas.recipe import LogMel, Recipe, Specgram, StreamTcn, TriggerGru
+from models.zoo.cost import multiply_adds_per_step
+from schemas.recipe import Features, Model, Recipe
 
 MAX_LOGIT = 15.0
 _QUIET_LOGIT = -10.0
@@ -41,8 +43,8 @@ class Detector(tf.Module):
 
     def __init__(
         self,
-        features: LogMel | Specgram,
-        model: StreamTcn | TriggerGru,
+        features: Features,
+        model: Model,
         *,
         sample_rate_hz: int,
         labels: tuple[str, ...],
@@ -114,6 +116,11 @@ class Detector(tf.Module):
         logits = tf.concat([state[-1], logits], axis=1)
         return self._smooth(logits, _STEPS_PER_CALL), [*kept, logits[:, 1 - self._smoothing :]]
 
+    def multiply_adds_per_second(self) -> int:
+        """Return what the network of one stream costs; the front end is not in it."""
+        per_step = multiply_adds_per_step(self.network, self.front_end.num_features)
+        return round(per_step * self.sample_rate_hz / self.hop_samples)
+
     def with_network(self, network: keras.Model) -> Detector:
         """Return this detector with another network of the same build."""
         other = copy.copy(self)
@@ -128,6 +135,7 @@ class Detector(tf.Module):
             "features": self.features_config.model_dump(mode="json"),
             "model": self.model_config.model_dump(mode="json"),
             "parameters": self.network.count_params(),
+            "multiply_adds_per_second": self.multiply_adds_per_second(),
         }
         save_model(self.network, folder, value)
 
@@ -139,11 +147,9 @@ class Detector(tf.Module):
             TrainingError: there is no finished model.
         """
         card = read_card(folder)
-        families: dict[str, Any] = {"log_mel": LogMel, "specgram": Specgram}
-        models: dict[str, Any] = {"stream_tcn": StreamTcn, "trigger_gru": TriggerGru}
         detector = cls(
-            families[card["features"]["family"]].model_validate(card["features"]),
-            models[card["model"]["family"]].model_validate(card["model"]),
+            TypeAdapter(Features).validate_python(card["features"]),
+            TypeAdapter(Model).validate_python(card["model"]),
             sample_rate_hz=card["sample_rate_hz"],
             labels=tuple(card["labels"]),
         )

@@ -54,7 +54,8 @@ class SpecgramFrontEnd(keras.layers.Layer):
     """(B, n) float32 in ±1 → (B, frames, window/2 + 1): the reference exercise's spectrogram.
 
     Power on int16 counts with a symmetric Hann window, divided by 8000·Σw², doubled but for the
-    first and last bin: matplotlib's specgram(window, 8000, window − hop), time first.
+    first and last bin: matplotlib's specgram(window, 8000, window − hop), time first. With
+    `compression: log` ln(1 + power).
     """
 
     left_pad = False
@@ -65,6 +66,7 @@ class SpecgramFrontEnd(keras.layers.Layer):
         self.hop_samples = config.hop_samples
         self.lookback_samples = self.window_samples - self.hop_samples
         self.num_features = self.window_samples // 2 + 1
+        self._log = config.compression == "log"
         self._window = np.hanning(self.window_samples).astype("float32")
         turns = np.outer(np.arange(self.window_samples), np.arange(self.num_features))
         angles = 2 * np.pi * (turns % self.window_samples) / self.window_samples
@@ -77,12 +79,13 @@ class SpecgramFrontEnd(keras.layers.Layer):
         )
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Frame, window, transform, scale."""
+        """Frame, window, transform, scale, compress."""
         frames = tf.signal.frame(x * FULL_SCALE, self.window_samples, self.hop_samples)
         # As products with two matrices: LiteRT's FFT takes powers of two only.
         frames = frames * self._window
         power = tf.square(frames @ tf.constant(self._cosines))
-        return (power + tf.square(frames @ tf.constant(self._sines))) * self._scale
+        power = (power + tf.square(frames @ tf.constant(self._sines))) * self._scale
+        return tf.math.log1p(power) if self._log else power
 
 
 def build_front_end(config: LogMel | Specgram, sample_rate_hz: int) -> keras.layers.Layer:

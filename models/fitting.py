@@ -25,12 +25,15 @@ from typing import Any, Protocol
 import tensorflow as tf
 import tf_keras as keras
 
+from models.freezing import freeze
+from models.initial_weights import InitialWeights
 from models.learning_rates import learning_rate_of
 from models.model_files import WEIGHTS_NAME, read_card
 from models.random_layers import generators_of, layers_own_generators
 from models.strategies import create_strategy, share_of, this_worker
 from models.training_folder import TrainingFolder
 from pipeline.inputs.source import ExampleSource, Prepare, batches
+from schemas.canonical import digest
 from schemas.errors import TrainingError
 from schemas.recipe_training import Fitting
 
@@ -125,6 +128,7 @@ def fit(
     task: Task,
     folder: Path,
     *,
+    init_from: InitialWeights | None = None,
     overwrite: bool = False,
     resume: bool = False,
     profile: bool = False,
@@ -136,6 +140,7 @@ def fit(
         task: what to fit.
         folder: where the model, its checkpoints, history and TensorBoard logs go. Of several
             processes the first writes it; all read it.
+        init_from: weights to start from instead of random ones.
         overwrite: fit anew although the folder holds something else.
         resume: only go on; a fresh start is an error. Without it both are right.
         profile: record what steps 10 to 20 of this run do, for TensorBoard.
@@ -143,11 +148,13 @@ def fit(
 
     Raises:
         TrainingError: the folder holds another model or nothing to resume, there is no whole batch,
-            a batch can't be divided between the devices, or the loss is no longer finite.
+            a batch can't be divided between the devices, the loss is no longer finite, or
+            `init_from` doesn't fit.
     """
     config = task.fitting
+    identity = digest([task.identity, init_from.digest]) if init_from else task.identity
     strategy = create_strategy(config.strategy)
-    kept = TrainingFolder(folder, task.identity, writes=this_worker() == 0)
+    kept = TrainingFolder(folder, identity, writes=this_worker() == 0)
     if overwrite and kept.holds_another():
         kept.clear()
     if kept.state() == "complete":
@@ -165,7 +172,7 @@ def fit(
             fix="make more examples or lower training.batch_size",
         )
     _seed(task.seed)
-    judged = task.build()
+    judged = freeze(task.build(), config.freeze)
     _seed(task.seed)
     if config.mixed_precision:
         on_gpu = tf.config.list_physical_devices("GPU")
@@ -173,6 +180,9 @@ def fit(
     try:
         with strategy.scope(), layers_own_generators():
             network = task.build()
+            if init_from:
+                init_from.put_into(network)
+            freeze(network, config.freeze)
             rate = learning_rate_of(config, steps * config.epochs)
             optimizer = optimizer_of(config, rate)
             network.compile(optimizer=optimizer, **task.losses())
@@ -228,7 +238,7 @@ def fit(
         epoch, step = int(place.steps.numpy()) // steps, 0
         if network.stop_training:
             break
-    card = _finish(task, kept, judged)
+    card = _finish(task, kept, judged, init_from)
     strategy.run(tf.function(_meet))
     return FitResult(card, *began, False)
 
@@ -377,13 +387,18 @@ class _Watch(keras.callbacks.Callback):
         return [entry["cost"] for entry in self._folder.history["epochs"]]
 
 
-def _finish(task: Task, folder: TrainingFolder, judged: keras.Model) -> dict[str, Any]:
+def _finish(
+    task: Task, folder: TrainingFolder, judged: keras.Model, init_from: InitialWeights | None
+) -> dict[str, Any]:
     epochs = folder.history["epochs"]
     chosen = min(epochs, key=lambda e: (e["cost"], e["epoch"]))
     card = {
         "name": task.name,
         "seed": task.seed,
         "training": task.fitting.model_dump(mode="json"),
+        "init_from": {"name": init_from.path.name, "sha256": init_from.digest}
+        if init_from
+        else None,
         "best_epoch": chosen,
         "epochs_trained": len(epochs),
         "parameters": judged.count_params(),

@@ -98,7 +98,8 @@ def compare(
     """Return both results, the differences with their intervals, and whether the new one is better.
 
     Args:
-        old, new: of the same recordings in the same order.
+        old: what the model in use did.
+        new: what the other did with the same recordings, in the same order.
         limit_per_hour: false accepts that the recipe allows.
         seed: of the resampling.
     """

@@ -111,3 +111,15 @@ class ResidualBlock(keras.layers.Layer):
         y = tf.nn.relu(self._norm_1(y, training=training))
         y = tf.nn.relu(self._norm_2(self._point(y), training=training))
         return x + self._dropout(y, training=training)
+
+
+def unroll(gru: keras.layers.GRU, x: tf.Tensor, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Run a GRU over a few steps: (B, T, C), (B, units) → (B, T, units) and the last state.
+
+    Without a loop in the graph, which LiteRT would run as a function of its own; T is known.
+    """
+    outputs = []
+    for t in range(x.shape[1]):
+        h, _ = gru.cell(x[:, t], [tf.convert_to_tensor(h)])
+        outputs.append(h)
+    return tf.stack(outputs, axis=1), h

@@ -10,7 +10,7 @@ the examples that it has. How many examples there are and where they lie is not 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -28,9 +28,13 @@ from schemas.recipe_scene import (
 from schemas.recipe_section import Section
 from schemas.recipe_speech import Speech
 from schemas.recipe_training import (
+    BcResnet,
+    Crnn,
     Evaluation,
+    Features,
     LabelWindow,
     LogMel,
+    Model,
     Specgram,
     StreamTcn,
     Training,
@@ -43,16 +47,20 @@ __all__ = [
     "SPLITS",
     "Babble",
     "BackgroundMaterial",
+    "BcResnet",
     "CountRange",
+    "Crnn",
     "Dataset",
     "EffectRange",
     "EffectRanges",
     "Evaluation",
+    "Features",
     "Fractions",
     "KeywordMaterial",
     "LabelWindow",
     "LogMel",
     "Material",
+    "Model",
     "NegativeKind",
     "NegativeMaterial",
     "NumExamples",
@@ -205,19 +213,18 @@ class Recipe(Section):
     splits: Fractions = Fractions()
     scene: Scene = Scene()
     dataset: Dataset = Dataset()
-    features: Annotated[LogMel | Specgram, Field(discriminator="family")] = LogMel()
-    model: Annotated[StreamTcn | TriggerGru, Field(discriminator="family")] = StreamTcn()
+    features: Features = LogMel()
+    model: Model = StreamTcn()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     prices: Prices | None = None
 
     @model_validator(mode="after")
     def _belong_together(self) -> Recipe:
-        pairs = {"stream_tcn": "log_mel", "trigger_gru": "specgram"}
-        if self.features.family != pairs[self.model.family]:
+        if self.features.family != self.model.made_for:
             raise ValueError(
                 f"model.family {self.model.family} is made for features.family "
-                f"{pairs[self.model.family]}, not {self.features.family}"
+                f"{self.model.made_for}, not {self.features.family}"
             )
         self._check_frames()
         if not self.material.room and "room" in {**self.scene.effects, **self.scene.channel}:

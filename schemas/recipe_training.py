@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,11 +27,19 @@ class Specgram(Section):
     family: Literal["specgram"] = "specgram"
     window_samples: int = Field(200, ge=8, le=2**16)
     hop_samples: int = Field(80, ge=1, le=2**16)
+    compression: Literal["none", "log"] = Field(
+        "none", description="log: ln(1 + power), which levels move rather than scale"
+    )
+
+
+Features = Annotated[LogMel | Specgram, Field(discriminator="family")]
+"""A recipe's `features`, by its `family`."""
 
 
 class StreamTcn(Section):
     """The default detector: a small convolutional front and dilated temporal blocks."""
 
+    made_for: ClassVar[str] = "log_mel"
     family: Literal["stream_tcn"] = "stream_tcn"
     channels: int = Field(96, ge=8, le=1024)
     num_blocks: int = Field(8, ge=1, le=32)
@@ -41,11 +49,36 @@ class StreamTcn(Section):
 class TriggerGru(Section):
     """The ten-second reference network (523,329 parameters with its defaults)."""
 
+    made_for: ClassVar[str] = "specgram"
     family: Literal["trigger_gru"] = "trigger_gru"
     filters: int = Field(196, ge=1)
     units: int = Field(128, ge=1)
     dropout: float = Field(0.8, ge=0, lt=1)
     reset_after: bool = True
+
+
+class BcResnet(Section):
+    """Broadcasted residual learning, causal in time: few operations for its size."""
+
+    made_for: ClassVar[str] = "log_mel"
+    family: Literal["bc_resnet"] = "bc_resnet"
+    channels: int = Field(24, ge=8, le=96, multiple_of=2, description="of the narrowest stage")
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class Crnn(Section):
+    """A convolutional front and gated recurrent layers, which remember without limit."""
+
+    made_for: ClassVar[str] = "log_mel"
+    family: Literal["crnn"] = "crnn"
+    filters: int = Field(32, ge=4, le=256)
+    units: int = Field(64, ge=4, le=512)
+    num_layers: int = Field(1, ge=1, le=4)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+Model = Annotated[StreamTcn | TriggerGru | BcResnet | Crnn, Field(discriminator="family")]
+"""A recipe's `model`, by its `family`."""
 
 
 class LabelWindow(Section):
@@ -91,6 +124,12 @@ class Fitting(Section):
     beta_2: float = Field(0.98, gt=0, lt=1)
     weight_decay: float = Field(1e-3, ge=0, description="adamw only")
     clip_norm: float | None = Field(5.0, gt=0, description="of all gradients together")
+    init_from: str | None = Field(
+        None, description="a trained model's folder, .keras or .h5 to start from, not from chance"
+    )
+    freeze: tuple[Literal["batch_normalization", "convolution", "recurrent"], ...] = Field(
+        (), description="kinds of layers that stay as they are"
+    )
     early_stopping_epochs: int = Field(4, ge=1)
     checkpoint_steps: int = Field(500, ge=1, description="between checkpoints within an epoch")
     strategy: Literal["auto", "one", "mirrored", "multiworker"] = "auto"

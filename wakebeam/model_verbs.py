@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.errors import AudioError, RequestError
+from schemas.errors import AudioError, RequestError, TrainingError
 from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set, Workers
 from wakebeam.console import say, show, show_json
 
@@ -17,6 +17,10 @@ from wakebeam.console import say, show, show_json
 def train(
     recipe: RecipePath = HERE,
     set_: Set = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="a model's folder, .keras or .h5 to start from: training.init_from"),
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on; never begin anew")] = False,
     profile: Annotated[
@@ -31,8 +35,11 @@ def train(
     from wakebeam.tasks import TaskPlace, open_task
     from wakebeam.workspace import Workspace
 
-    workspace: TaskPlace | Workspace | None = open_task(recipe, set_ or ())
-    workspace = workspace or Workspace.open(recipe, set_ or ())
+    settings = list(set_ or ())
+    if init_from is not None:
+        settings.append(f"training.init_from={json.dumps(str(init_from.resolve()))}")
+    workspace: TaskPlace | Workspace | None = open_task(recipe, settings)
+    workspace = workspace or Workspace.open(recipe, settings)
     with workspace.alone():
         if isinstance(workspace, TaskPlace):
             made = workspace.verb("make_task")(workspace)
@@ -49,7 +56,8 @@ def train(
             began = f"went on after epoch {result.resumed_from_epoch}"
             began += f" and {result.resumed_from_step} steps; " * bool(result.resumed_from_step)
             began = began.removesuffix("; ") + "; "
-        show(f"{workspace.model}: {began}{result.card['epochs_trained']} epochs")
+        trained = f"{began}{result.card['epochs_trained']} epochs"
+        show(f"{workspace.model}: {trained}{_size(workspace.model)}")
 
 
 @APP.command(epilog="Example: wakebeam retrain w/recipe.yaml --since w/model --append 2000")
@@ -250,6 +258,20 @@ def mine(
         show(f"next: add `- {entry}` to material.negative, and run the recipe again")
     if failed:
         raise typer.Exit(1)
+
+
+def _size(model: Path) -> str:
+    """Say what a trained network is and costs; nothing where another process writes its card."""
+    from models.model_files import read_card
+
+    try:
+        card = read_card(model)
+    except TrainingError:
+        return ""
+    cost = card.get("multiply_adds_per_second")
+    return f", {card['parameters']:,} parameters" + (
+        f", {cost / 1e6:.1f} million multiply-adds/s" if cost else ""
+    )
 
 
 def _task_of(model: Path) -> str | None:

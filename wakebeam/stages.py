@@ -140,9 +140,15 @@ def make_model(workspace: Workspace, **how: bool) -> Any:
 
 
 def fit_task(task: Any, folder: Path, **how: bool) -> Any:
-    """Fit any task with progress; takes and returns what models.fitting.fit does."""
-    from models.fitting import fit
+    """Fit any task with progress; takes and returns what models.fitting.fit does.
 
+    `training.init_from` starts at the recipe's folder, in which `folder` lies.
+    """
+    from models.fitting import fit
+    from models.initial_weights import InitialWeights
+
+    start = task.fitting.init_from
+    init_from = InitialWeights.of(folder.parent / start) if start else None
     remark = ""
     with progress("train", "steps") as update:
 
@@ -153,7 +159,7 @@ def fit_task(task: Any, folder: Path, **how: bool) -> Any:
                 say(f"train: {text}")
             update(done, total)
 
-        return fit(task, folder, progress=show, **how)
+        return fit(task, folder, init_from=init_from, progress=show, **how)
 
 
 def reject_summary(bank: ClipBank, most: int = 10) -> str:

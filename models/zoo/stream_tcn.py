@@ -1,9 +1,13 @@
 """`stream_tcn`, the default: a 2-D convolutional front and dilated temporal blocks, all causal.
 
-(B, T, 40) features at 10 ms → (B, T // 2, labels) logits at 20 ms. Conv 16 (4 × 5, stride 2 × 2),
-conv 24 and conv 32 (3 × 3, stride 1 × 2), dense to 96 channels, 8 residual blocks of a 5-tap
-depthwise and a 1 × 1 convolution with dilations 1 2 4 8 1 2 4 8, dense with bias −3.
-Receptive field 2.5 s with its defaults, latency one output step.
+Input (B, T, 40) features at 10 ms, output (B, T // 2, labels) logits at 20 ms. Conv 16 (4 × 5,
+stride 2 × 2), conv 24 and conv 32 (3 × 3, stride 1 × 2), dense to 96 channels, 8 residual blocks of
+a 5-tap depthwise and a 1 × 1 convolution with dilations 1 2 4 8 1 2 4 8, dense with bias −3.
+110,529 parameters with its defaults and one label.
+
+Receptive field: 2.5 s. Latency: one output step, 20 ms. Source: our own, after the temporal
+convolutional networks of Bai et al. (2018) with the separable blocks of MatchboxNet (Majumdar and
+Ginsburg, Interspeech 2020).
 """
 
 from __future__ import annotations

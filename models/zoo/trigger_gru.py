@@ -1,76 +1,121 @@
-"""`trigger_gru`, the network of the classic ten-second exercise.
+"""`trigger_gru`, the network of the classic ten-second exercise, in Keras' three styles.
 
-(B, T, 101) features → (B, floor((T − 15)/4) + 1, labels) logits: conv 196 (kernel 15, stride 4, no
-padding), batch norm, ReLU, dropout; two GRUs of 128 with dropout and batch norm; dense. With its
-defaults 523,329 parameters, 522,425 of them trainable; with `reset_after: false` 522,561. Output i
-has seen 1,320 + 320·i samples; the GRUs remember everything before.
+Input (B, T, 101), powers of 200-sample frames every 80 samples at 44.1 kHz (`specgram`); output
+(B, floor((T − 15)/4) + 1, labels) logits, for ten seconds (B, 5511, 101) → (B, 1375, labels). Conv
+196 (kernel 15, stride 4, no padding), batch norm, ReLU, dropout; two GRUs of 128 with dropout and
+batch norm; dense. 523,329 parameters, 522,425 of them trainable; with `reset_after: false`, the
+period's GRU with its hard sigmoid, 522,561.
+
+Receptive field: all of the past, by the GRUs; the convolution sees 1,320 samples. Latency: one
+output step, 7.3 ms: output i has seen 1,320 + 320·i samples. Source: the trigger-word exercise of
+the Sequence Models course, deeplearning.ai, 2018.
+
+`trigger_gru_layers` is the network; a style only connects its layers. Training and streams use the
+subclass, and `initial_weights.hand_over` carries weights from any style to any other.
+
+Under mixed precision all up to the first GRU stays in float32: powers reach 9·10⁶, far beyond
+float16, and a batch norm scales but doesn't bound; what a GRU gives lies within ±1.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras as keras
 
+from models.stream_layers import unroll
 from schemas.recipe import TriggerGru
 
 _KERNEL, _STRIDE = 15, 4
 
 
+def trigger_gru_layers(config: TriggerGru, num_labels: int) -> list[keras.layers.Layer]:
+    """Return new layers, from the first to the last, each applied to what the one before gave."""
+    layers = keras.layers
+    wide = {"dtype": "float32"}
+    gru: dict[str, Any] = {
+        "units": config.units,
+        "return_sequences": True,
+        "reset_after": config.reset_after,
+        "recurrent_activation": "sigmoid" if config.reset_after else "hard_sigmoid",
+    }
+    return [
+        layers.Conv1D(config.filters, _KERNEL, _STRIDE, name="conv", **wide),
+        layers.BatchNormalization(name="norm_0", **wide),
+        layers.ReLU(name="relu", **wide),
+        layers.Dropout(config.dropout, name="dropout_0", **wide),
+        layers.GRU(name="gru_0", **gru, **wide),
+        layers.Dropout(config.dropout, name="dropout_1"),
+        layers.BatchNormalization(name="norm_1"),
+        layers.GRU(name="gru_1", **gru),
+        layers.Dropout(config.dropout, name="dropout_2"),
+        layers.BatchNormalization(name="norm_2"),
+        layers.Dropout(config.dropout, name="dropout_3"),
+        layers.Dense(num_labels, name="logits"),
+    ]
+
+
+def sequential_trigger_gru(
+    config: TriggerGru, num_features: int, num_labels: int
+) -> keras.Sequential:
+    """Return the network as a list of layers; any number of frames."""
+    first = keras.Input([None, num_features], name="features", dtype="float32")
+    return keras.Sequential([first, *trigger_gru_layers(config, num_labels)], name="trigger_gru")
+
+
+def functional_trigger_gru(config: TriggerGru, num_features: int, num_labels: int) -> keras.Model:
+    """Return the network as a graph from its input to its output; any number of frames."""
+    features = x = keras.Input([None, num_features], name="features", dtype="float32")
+    for layer in trigger_gru_layers(config, num_labels):
+        x = layer(x)
+    return keras.Model(features, x, name="trigger_gru")
+
+
 class TriggerGruNetwork(keras.Model):
-    """Features to logits; attributes as in StreamTcnNetwork."""
+    """The network as a class of its own, which also runs step by step.
+
+    Attributes: as in StreamTcnNetwork.
+    """
 
     frames_per_step = _STRIDE
     lookback_frames = _KERNEL - _STRIDE
     smoothing_steps = 1
 
     def __init__(self, config: TriggerGru, num_features: int, num_labels: int) -> None:
-        super().__init__(name="trigger_gru")
-        drop, units = config.dropout, config.units
-        self._conv = keras.layers.Conv1D(config.filters, _KERNEL, _STRIDE, name="conv")
-        self._norms = [keras.layers.BatchNormalization(name=f"norm_{i}") for i in range(3)]
-        self._drops = [keras.layers.Dropout(drop, name=f"dropout_{i}") for i in range(4)]
-        self._grus = [
-            keras.layers.GRU(
-                units,
-                return_sequences=True,
-                reset_after=config.reset_after,
-                recurrent_activation="sigmoid" if config.reset_after else "hard_sigmoid",
-                name=f"gru_{i}",
-            )
-            for i in range(2)
-        ]
-        self._head = keras.layers.Dense(num_labels, name="logits")
-        self._units = units
-        self(tf.zeros([1, _KERNEL, num_features]))
+        super().__init__(name="trigger_gru", autocast=False)
+        self._stack = trigger_gru_layers(config, num_labels)
+        self._units = config.units
+        self(tf.zeros([1, _KERNEL, num_features]))  # a subclass has no weights before
 
     def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return logits for whole recordings."""
-        x = tf.nn.relu(self._norms[0](self._conv(features), training=training))
-        x = self._grus[0](self._drops[0](x, training=training))
-        x = self._norms[1](self._drops[1](x, training=training), training=training)
-        x = self._grus[1](x)
-        x = self._norms[2](self._drops[2](x, training=training), training=training)
-        return self._head(self._drops[3](x, training=training))
+        x = features
+        for layer in self._stack:
+            x = _applied(layer, x, training)
+        return x
 
     def stream(
         self, features: tf.Tensor, state: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return logits for frames that begin with `lookback_frames` already seen."""
-        x = tf.nn.relu(self._norms[0](self._conv(features), training=False))
-        x, first = self._unroll(self._grus[0], x, state[0])
-        x = self._norms[1](x, training=False)
-        x, second = self._unroll(self._grus[1], x, state[1])
-        return self._head(self._norms[2](x, training=False)), [first, second]
+        x = features
+        new: list[tf.Tensor] = []
+        for layer in self._stack:
+            if isinstance(layer, keras.layers.GRU):
+                x, kept = unroll(layer, x, state[len(new)])
+                new.append(kept)
+            else:
+                x = _applied(layer, x, False)
+        return x, new
 
     def state_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the state of one stream, without the batch axis."""
         return [(self._units,), (self._units,)]
 
-    def _unroll(
-        self, gru: keras.layers.GRU, x: tf.Tensor, h: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        outputs = []
-        for t in range(x.shape[1]):
-            h, _ = gru.cell(x[:, t], [tf.convert_to_tensor(h)])
-            outputs.append(h)
-        return tf.stack(outputs, axis=1), h
+
+def _applied(layer: keras.layers.Layer, x: tf.Tensor, training: bool) -> tf.Tensor:
+    """A layer's output; some layers know no difference between training and use."""
+    if isinstance(layer, keras.layers.Dropout | keras.layers.BatchNormalization):
+        return layer(x, training=training)
+    return layer(x)
