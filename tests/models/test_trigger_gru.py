@@ -14,7 +14,7 @@ import tf_keras as keras
 
 from models.detector import Detector
 from models.features import SpecgramFrontEnd
-from models.fitting import _optimizer
+from models.fitting import optimizer_of
 from models.freezing import KINDS, freeze
 from models.initial_weights import InitialWeights, hand_over, layer_weights
 from models.learning_rates import learning_rate_of
@@ -211,7 +211,7 @@ def test_R26_fine_tuning_rate_at_steps(step: int, rate: float) -> None:
 def test_R27_learning_rate_is_what_was_asked_for_after_compile() -> None:
     config = _recipe().training
     network = functional_trigger_gru(SMALL, 101, 1)
-    network.compile(optimizer=_optimizer(config, learning_rate_of(config, 6)), loss="mse")
+    network.compile(optimizer=optimizer_of(config, learning_rate_of(config, 6)), loss="mse")
     assert float(network.optimizer.learning_rate) == pytest.approx(1e-4)
     assert float(network.optimizer.beta_2) == pytest.approx(0.999)
 
