@@ -23,13 +23,14 @@ import tensorflow as tf
 from models.detector import Detector
 from models.evaluation import REPORT_NAME
 from models.event_matching import detect_events
+from models.export_folder import METADATA_NAME, publish, require_replaceable
 from models.model_files import read_card, write_json
 from models.quiet import quiet_stderr
-from models.streaming import METADATA_NAME, MODEL_NAME, StreamingDetector
+from models.streaming import MODEL_NAME, StreamingDetector
 from pipeline.input_dataset import judged_examples, read_dataset
 from pipeline.scratch_folder import scratch_folder
 from schemas.detection import ScoredRecording
-from schemas.errors import ParityError, RequestError, TrainingError
+from schemas.errors import ParityError, TrainingError
 from schemas.stored_dataset import StoredDataset
 
 PARITY_TOLERANCE = 1e-4
@@ -57,7 +58,7 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
         RequestError: `out` holds something else than an export.
         ParityError: the forms disagree; `out` is as it was.
     """
-    _require_replaceable(out)
+    require_replaceable(out, FILE_NAMES)
     card = read_card(folder)
     report_path = folder / REPORT_NAME
     if not report_path.exists():
@@ -80,7 +81,7 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
             detector, scratch, _audio(stored, "test"), report["threshold"]
         )
         write_json(scratch / METADATA_NAME, metadata)
-        _publish(scratch, out)
+        publish(scratch, out, FILE_NAMES)
         return metadata
 
 
@@ -249,27 +250,3 @@ def _agreement(
 def is_whole(out: Path) -> bool:
     """Return whether all files of an export are there."""
     return all((out / name).exists() for name in FILE_NAMES)
-
-
-def _require_replaceable(out: Path) -> None:
-    """Only an export, an empty folder or nothing may lie where an export is written."""
-    if not out.exists() and not out.is_symlink():
-        return
-    names = {path.name for path in out.iterdir()} if out.is_dir() else {"(a file)"}
-    strangers = sorted(names - set(FILE_NAMES))
-    if strangers or out.is_symlink() or (names and METADATA_NAME not in names):
-        raise RequestError(
-            f"{out} holds something else than an export "
-            f"({', '.join(strangers[:3]) or 'no metadata.json'})",
-            expected="a new folder, an empty one or an earlier export",
-            fix="choose another --out",
-        )
-
-
-def _publish(scratch: Path, out: Path) -> None:
-    _require_replaceable(out)
-    scratch.chmod(0o755)  # mkdtemp made it private; an export is to be read
-    with scratch_folder(out.parent, "replacing") as old:
-        if out.exists():
-            out.rename(old / out.name)
-        scratch.rename(out)

@@ -15,11 +15,11 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from models.event_matching import EventDetector
+from models.export_folder import METADATA_NAME
 from models.quiet import quiet_stderr
 from schemas.detection import Detection
 from schemas.errors import RequestError
 
-METADATA_NAME = "metadata.json"
 MODEL_NAME = "stream_float32.tflite"
 _NEEDED = (
     "labels",

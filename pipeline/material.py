@@ -85,7 +85,7 @@ def list_material(
                     expected="folders that may be listed",
                     fix="change its permissions, or move it out of the material",
                 ) from error
-            name = f"{role}/{_printable(system.true_name(root)) or 'root'}"
+            name = f"{role}/{printable(system.true_name(root)) or 'root'}"
             names[name] += 1
             prefix = name if names[name] == 1 else f"{name}-{names[name]}"
             kind = entry.kind if isinstance(entry, NegativeMaterial) else role
@@ -101,7 +101,7 @@ def list_material(
                 sources.append(
                     SourceFile(
                         path=found.path,
-                        clip_id=f"{prefix}/{_printable(found.relative)}",
+                        clip_id=f"{prefix}/{printable(found.relative)}",
                         role=role,
                         kind=kind,
                         label=label,
@@ -151,10 +151,10 @@ def _group(relative: str, pattern: str | None) -> tuple[str | None, str]:
     match = re.search(pattern, relative)
     if match is None or not match[1]:
         return None, "speaker_pattern does not match its path"
-    return _printable(match[1]), ""
+    return printable(match[1]), ""
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Escape what a terminal, a log or UTF-8 can't carry."""
     plain = os.fsencode(text).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)

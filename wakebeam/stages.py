@@ -224,7 +224,7 @@ def _evaluate_stage(workspace: Workspace) -> tuple[str, str]:
 
 def _export_stage(workspace: Workspace) -> tuple[str, str]:
     from models.export import export, is_whole
-    from models.streaming import METADATA_NAME
+    from models.export_folder import METADATA_NAME
 
     metadata = _read_json(workspace.export / METADATA_NAME)
     state = "current"

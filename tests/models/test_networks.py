@@ -11,9 +11,10 @@ from matplotlib import mlab
 
 from models import export as exporting
 from models.detector import Detector
+from models.export_folder import METADATA_NAME
 from models.features import SpecgramFrontEnd, mel_bands
 from models.model_files import write_json
-from models.streaming import METADATA_NAME, MODEL_NAME, StreamingDetector
+from models.streaming import MODEL_NAME, StreamingDetector
 from pipeline.frame_labels import LabelRule, frame_labels
 from pipeline.input_dataset import _labels
 from schemas import example as names
