@@ -42,7 +42,7 @@ class CommandClassifier(tf.Module):
         self.class_names = class_names
         self.sample_rate_hz, self.clip_samples = sample_rate_hz, clip_samples
         self._features_config, self._model_config = features, model
-        self.front_end = CommandSpectrogram(features)
+        self.front_end = CommandSpectrogram(features, sample_rate_hz)
         self.network = self.new_network()
 
     def new_network(self) -> keras.Model:

@@ -54,6 +54,9 @@ class CommandFeatures(Section):
         "as_recorded", description="loudest_frame: relative to the RMS of the clip's loudest frame"
     )
     scale: Literal["magnitude", "log"] = Field("magnitude", description="log: ln(S + 0.001)")
+    num_mels: int | None = Field(None, ge=4, le=256, description="bands; null: every frequency")
+    low_hz: float = Field(80.0, ge=0, description="of the bands")
+    high_hz: float = Field(7600.0, gt=0, description="of the bands")
 
 
 class CommandCnn(Section):
@@ -120,10 +123,17 @@ class CommandsRecipe(TaskRecipe):
     training: CommandsFitting = CommandsFitting()
 
     @model_validator(mode="after")
-    def _frames_fit(self) -> CommandsRecipe:
+    def _features_fit(self) -> CommandsRecipe:
         if self.clips.clip_samples < self.features.frame_samples:
             raise ValueError(
                 f"clips of {self.clips.clip_samples} samples are shorter than a frame of "
                 f"{self.features.frame_samples}"
+            )
+        low_hz, high_hz = self.features.low_hz, self.features.high_hz
+        nyquist_hz = self.clips.sample_rate_hz / 2
+        if self.features.num_mels is not None and not low_hz < high_hz <= nyquist_hz:
+            raise ValueError(
+                f"features.low_hz < high_hz <= {nyquist_hz:g} (half the sample rate) must hold, "
+                f"got {low_hz:g} and {high_hz:g}"
             )
         return self

@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from models.features import mel_bands
+from schemas.errors import TrainingError
 from schemas.recipe_commands import CommandCnn, CommandFeatures
 
 _RESIZING, _NORMALIZATION = "resizing", "normalization"
@@ -26,25 +28,46 @@ _LEAST_LEVEL = 1e-6
 class CommandSpectrogram(keras.layers.Layer):
     """(B, n) float32 in ±1 → (B, frames, bins, 1) float32 magnitudes.
 
-    With `level: loudest_frame` they are relative to the RMS over frequency of the clip's loudest
-    frame, and so the same for any gain; with `scale: log` they are ln(S + 0.001).
+    With `num_mels` they are those of triangular bands, the root of the power in each. With
+    `level: loudest_frame` they are relative to the RMS over frequency of the clip's loudest frame,
+    and so the same for any gain; with `scale: log` they are ln(S + 0.001).
+
+    Raises:
+        TrainingError: a band lies between two frequencies of the transform.
     """
 
-    def __init__(self, config: CommandFeatures) -> None:
+    def __init__(self, config: CommandFeatures, sample_rate_hz: int) -> None:
         super().__init__(name="command_spectrogram", trainable=False, dtype="float32")
         self._config = config
+        self._fft_size = 1 << (config.frame_samples - 1).bit_length()
+        self._bands = None
+        if config.num_mels is not None:
+            self._bands = mel_bands(
+                num_mels=config.num_mels,
+                fft_size=self._fft_size,
+                sample_rate_hz=sample_rate_hz,
+                low_hz=config.low_hz,
+                high_hz=config.high_hz,
+            )
+            if not self._bands.any(axis=0).all():
+                raise TrainingError(
+                    f"{config.num_mels} mel bands for a transform of {self._fft_size} samples",
+                    expected="bands that each hold a frequency",
+                    fix="lower features.num_mels or raise features.frame_samples",
+                )
 
     def shape_for(self, num_samples: int) -> tuple[int, int, int]:
         """Return (frames, bins, 1) for clips of so many samples."""
         config = self._config
-        fft_size = 1 << (config.frame_samples - 1).bit_length()
         frames = (num_samples - config.frame_samples) // config.step_samples + 1
-        return frames, fft_size // 2 + 1, 1
+        return frames, config.num_mels or self._fft_size // 2 + 1, 1
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Frame, window, transform, take magnitudes, scale."""
         config = self._config
         s = tf.abs(tf.signal.stft(x, config.frame_samples, config.step_samples))
+        if self._bands is not None:
+            s = tf.sqrt(tf.matmul(tf.square(s), tf.constant(self._bands)))
         if config.level == "loudest_frame":
             rms = tf.sqrt(tf.reduce_mean(tf.square(s), axis=2, keepdims=True))
             s /= tf.maximum(tf.reduce_max(rms, axis=1, keepdims=True), _LEAST_LEVEL)

@@ -26,7 +26,7 @@ from models.graph_audio import read_wav, resample
 from models.model_files import WEIGHTS_NAME
 from models.zoo.command_cnn import CommandSpectrogram, build_command_cnn
 from pipeline.inputs.clip_folder import load_clip_folder
-from schemas.errors import ParityError
+from schemas.errors import ParityError, TrainingError
 from schemas.recipe_commands import CommandCnn, CommandFeatures, CommandsRecipe
 from tests.audio_factory import burst, write
 from tests.clip_factory import speech_commands
@@ -62,7 +62,7 @@ def test_R60_accuracies_come_with_intervals_and_counts() -> None:
 
 def test_R62_spectrogram_is_124_129_1_and_equals_numpy() -> None:
     x = pcm(2) / np.float32(32768)
-    front_end = CommandSpectrogram(CommandFeatures())
+    front_end = CommandSpectrogram(CommandFeatures(), 16000)
     ours = front_end(tf.constant(x)).numpy()
     assert ours.shape == (2, 124, 129, 1)
     assert front_end.shape_for(16000) == (124, 129, 1)
@@ -76,10 +76,24 @@ def test_R62_spectrogram_is_124_129_1_and_equals_numpy() -> None:
 
 def test_levelled_features_are_the_same_at_any_gain() -> None:
     x = pcm(1) / np.float32(32768)
-    front_end = CommandSpectrogram(CommandFeatures(level="loudest_frame", scale="log"))
+    front_end = CommandSpectrogram(CommandFeatures(level="loudest_frame", scale="log"), 16000)
     loud, quiet = front_end(tf.constant(x)).numpy(), front_end(tf.constant(0.02 * x)).numpy()
     np.testing.assert_allclose(loud, quiet, atol=1e-4)
     assert np.isfinite(front_end(tf.zeros([1, 16000])).numpy()).all()
+
+
+def test_mel_bands_hold_the_power_of_their_frequencies() -> None:
+    config = CommandFeatures(frame_samples=400, step_samples=160, num_mels=32)
+    front_end = CommandSpectrogram(config, 16000)
+    hz = np.array([200.0, 1000.0, 5000.0])
+    tones = np.sin(2 * np.pi * np.outer(hz, np.arange(16000)) / 16000).astype("f4")
+    found = front_end(tf.constant(tones)).numpy()
+    assert found.shape[1:] == front_end.shape_for(16000) == (98, 32, 1)
+    mels = 2595 * np.log10(1 + np.array([80, *hz, 7600]) / 700)
+    wanted = (mels[1:4] - mels[0]) / (mels[4] - mels[0]) * 33 - 1
+    assert np.abs(found[:, 50, :, 0].argmax(axis=1) - wanted).max() <= 0.6
+    with pytest.raises(TrainingError, match="num_mels"):
+        CommandSpectrogram(CommandFeatures(num_mels=200), 16000)
 
 
 def test_R63_network_has_1_625_611_parameters_and_gives_logits() -> None:

@@ -103,6 +103,7 @@ def test_recipes_of_the_task_are_valid(name) -> None:
         ("augmentation.speed=[1.2, 0.8]", "upside down"),
         ("augmentation.sped=[0.8, 1.2]", "did you mean 'speed'"),
         ("model.dropout=[0.5, 1.0]", "dropout"),
+        ("features={num_mels: 40, high_hz: 9000}", "half the sample rate"),
     ],
 )
 def test_a_wrong_recipe_says_what_is_wrong(override, part) -> None:
