@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 
 from models.class_plots import report_picture
-from models.class_report import (
-    accuracy_text,
-    classification_report,
-    confusion_text,
-)
+from models.class_report import accuracy_text, classification_report, confusion_text
 from models.command_classifier import CommandClassifier
 from models.model_files import read_card, write_json
 from pipeline.inputs.clip_folder import ClipFolder, load_clip_folder
@@ -21,6 +17,7 @@ from schemas.recipe import Fractions
 from schemas.recipe_commands import LabelledClips
 
 REPORT_NAME = "evaluation.json"
+_NUM_WORST = 10
 
 
 def load_judged_clips(folder: Path) -> ClipFolder:
@@ -63,6 +60,7 @@ def evaluate(folder: Path) -> dict[str, Any]:
         )
     logits, labels = classifier.score(clips.samples[rows]), clips.labels[rows]
     predicted = logits.argmax(axis=1)
+    worst = _most_wrong(logits, labels)
     known = clips.speakers_known
     speakers = [clips.speakers[row] for row in rows] if known else []
     values = classification_report(labels, predicted, clips.class_names, speakers) | {
@@ -80,18 +78,15 @@ def evaluate(folder: Path) -> dict[str, Any]:
                 "true": clips.class_names[labels[i]],
                 "predicted": clips.class_names[predicted[i]],
             }
-            for i in _most_wrong(logits, labels)[:10]
+            for i in worst[:_NUM_WORST]
         ],
     }
     (folder / "evaluation.txt").write_text(report_text(values), encoding="utf-8")
-    worst = _most_wrong(logits, labels)[:1]
     picture = report_picture(
         np.array(values["confusion"]["counts"]),
         clips.class_names,
         f"{card['name']}: test clips",
-        (clips.clip_ids[rows[worst[0]]], int(labels[worst[0]]), logits[worst[0]])
-        if len(worst)
-        else None,
+        next(((clips.clip_ids[rows[i]], int(labels[i]), logits[i]) for i in worst), None),
     )
     (folder / "evaluation.png").write_bytes(picture)
     write_json(folder / REPORT_NAME, values)  # last: it says that the others are of this model
@@ -104,6 +99,8 @@ def report_text(values: dict[str, Any]) -> str:
     lines.append(_whose(values))
     for row in values.get("by_group", []):
         lines.append(f"  {row['group']:20} {accuracy_text(row)}")
+    if len(values.get("by_group", [])) == 1:
+        lines.append("  one voice: others may differ from it by more than the interval says")
     if "interval_by_group" in values:
         low, high = (100 * bound for bound in values["interval_by_group"])
         lines.append(f"  interval over speakers, who differ more: {low:.1f} … {high:.1f} %")

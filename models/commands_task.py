@@ -87,7 +87,9 @@ class CommandsTask:
         rows = self._clips.rows["validation"]
         logits = self._classifier.score(self._clips.samples[rows], network)
         labels = self._clips.labels[rows]
-        loss = float(np.mean(self.losses()["loss"](labels, logits)))
+        loss = float(
+            np.mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
+        )
         wrong = int((logits.argmax(axis=1) != labels).sum())
         matrix = confusion_matrix(labels, logits.argmax(axis=1), len(self._clips.class_names))
 

@@ -150,6 +150,8 @@ def test_judgement_is_the_share_of_errors_on_validation(task) -> None:
         range(len(rows)), task._clips.labels[rows]
     ]
     assert judgement.values["cross_entropy"] == pytest.approx(-np.log(chosen).mean(), rel=1e-4)
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():  # where training calls it
+        assert task.judge(network).values == judgement.values
 
 
 def test_R71_confusion_has_true_rows_and_predicted_columns() -> None:
