@@ -204,7 +204,10 @@ class ReadPart(beam.DoFn):
             frame_s=self._data.frame_s,
             hop_s=self._data.hop_s,
         )
-        return EmbeddedClip(name, source, 0.0, length_s, material.label, frames)
+        label = material.label
+        if material.positive_pattern is not None:
+            label = 1 if re.search(material.positive_pattern, name) else 0
+        return EmbeddedClip(name, source, 0.0, length_s, label, frames)
 
 
 def split_of_video(video_id: str, splits: ClipSplits) -> str:

@@ -25,7 +25,7 @@ from schemas.recipe_scene import (
     PinnedEvent,
     Scene,
 )
-from schemas.recipe_section import Section
+from schemas.recipe_section import Section, with_a_group
 from schemas.recipe_speech import Speech
 from schemas.recipe_training import (
     BcResnet,
@@ -91,19 +91,7 @@ class _Material(Section):
     )
     licence: str | None = None
 
-    @field_validator("speaker_pattern")
-    @classmethod
-    def _has_a_group(cls, pattern: str | None) -> str | None:
-        import re
-
-        if pattern is not None:
-            try:
-                groups = re.compile(pattern).groups
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from error
-            if groups < 1:
-                raise ValueError("needs a group, as in '_(.+)_', that holds the speaker")
-        return pattern
+    _has_a_group = field_validator("speaker_pattern")(with_a_group)
 
 
 class KeywordMaterial(_Material):

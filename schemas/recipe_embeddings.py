@@ -8,10 +8,19 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from schemas.recipe import Fractions
-from schemas.recipe_section import Section
+from schemas.recipe_section import Section, with_a_group
 from schemas.recipe_task import TaskRecipe
 from schemas.recipe_training import Fitting, Plateau
 from schemas.units import parse_bytes
+
+
+def compiled(pattern: str | None) -> str | None:
+    """Return a regular expression as it is, if it is one."""
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
 
 
 class ClipMaterial(Section):
@@ -24,17 +33,24 @@ class ClipMaterial(Section):
     label: Literal[0, 1] | None = Field(
         None, description="of all its clips; sound without one is unlabelled"
     )
+    positive_pattern: str | None = Field(
+        None,
+        description="of sound: instead of label, regular expression on the path of clips with 1; "
+        "all others have 0",
+    )
     source_pattern: str | None = Field(
         None, description="of sound: regular expression on the path; group 1 is the recording"
     )
     licence: str | None = None
 
-    @field_validator("source_pattern")
-    @classmethod
-    def _has_a_group(cls, pattern: str | None) -> str | None:
-        if pattern is not None and _compiled(pattern).groups < 1:
-            raise ValueError("needs a group, as in '(.+)-[A-Z]', that holds the recording")
-        return pattern
+    _has_a_group = field_validator("source_pattern")(with_a_group)
+    _compiles = field_validator("positive_pattern")(compiled)
+
+    @model_validator(mode="after")
+    def _one_label(self) -> ClipMaterial:
+        if self.label is not None and self.positive_pattern is not None:
+            raise ValueError("label and positive_pattern: give one of them")
+        return self
 
 
 class ClipSplits(Fractions):
@@ -49,12 +65,7 @@ class ClipSplits(Fractions):
         None, description="videos whose id has this regular expression are test, all others not"
     )
 
-    @field_validator("test_pattern")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            _compiled(pattern)
-        return pattern
+    _compiles = field_validator("test_pattern")(compiled)
 
     @model_validator(mode="after")
     def _one_rule(self) -> ClipSplits:
@@ -82,7 +93,7 @@ class ClipData(Section):
     _size = field_validator("shard_bytes", mode="before")(parse_bytes)
 
 
-class ClipNetwork(Section):
+class ClipModel(Section):
     """The classifier; with its defaults as large as the reference's."""
 
     family: Literal["clip_birnn", "clip_attention"] = "clip_attention"
@@ -133,18 +144,11 @@ class EmbeddingsRecipe(TaskRecipe):
 
     task: Literal["embeddings"]
     data: ClipData
-    model: ClipNetwork = ClipNetwork()
+    model: ClipModel = ClipModel()
     training: ClipTraining = ClipTraining()
 
     @model_validator(mode="after")
-    def _reference_padding(self) -> EmbeddingsRecipe:
+    def _belong_together(self) -> EmbeddingsRecipe:
         if self.model.family == "clip_birnn" and self.model.bias != "step":
             raise ValueError("model.bias is the attention's; clip_birnn has none")
         return self
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error

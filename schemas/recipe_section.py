@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -16,3 +18,16 @@ def ordered(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
         raise ValueError(f"the range is upside down: [{pair[0]:g}, {pair[1]:g}]")
     return pair
+
+
+def with_a_group(pattern: str | None) -> str | None:
+    """Return a regular expression as it is, if it has a group to take a name from."""
+    if pattern is None:
+        return None
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    if groups < 1:
+        raise ValueError("needs a group, as in '_(.+)_', that holds the name")
+    return pattern
