@@ -111,7 +111,7 @@ def _worst(clips: Clips, logits: np.ndarray) -> list[dict[str, Any]]:
 def _example(network: Any, clips: Clips, logits: np.ndarray) -> dict[str, Any] | None:
     """Where the network looks in the clip that it is surest of; None without attention."""
     i = int(np.argmax(logits))
-    weights = network.attention_weights(clips.frames[i : i + 1], clips.mask[i : i + 1])
+    _, weights = network.logits_and_weights(clips.frames[i : i + 1], clips.mask[i : i + 1])
     if weights is None:
         return None
     real = clips.mask[i] > 0

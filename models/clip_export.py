@@ -25,26 +25,24 @@ from schemas.recipe_embeddings import ClipModel
 _TOLERANCE = 1e-4
 
 
-class _Served(tf.Module):
-    """What is exported."""
+def _served(network: ClipNetwork, num_frames: int | None) -> tf.Module:
+    """What is exported: the variables and one function, without Keras' layers around them."""
 
-    def __init__(self, network: ClipNetwork, num_frames: int | None) -> None:
-        super().__init__(name="clip_classifier")
-        self.network = network
-        self.serve = tf.function(
-            self._serve,
-            input_signature=[
-                tf.TensorSpec([None, num_frames, NUM_DIMENSIONS], tf.float32, "frames"),
-                tf.TensorSpec([None], tf.int32, "num_frames"),
-            ],
-        )
-
-    def _serve(self, frames: tf.Tensor, num_frames: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve(frames: tf.Tensor, num_frames: tf.Tensor) -> dict[str, tf.Tensor]:
         mask = tf.sequence_mask(num_frames, tf.shape(frames)[1], tf.float32)
         mask = tf.ensure_shape(mask, [None, frames.shape[1]])
-        out = {"probability": tf.sigmoid(self.network((frames, mask))[:, 0])}
-        weights = self.network.attention_weights(frames, mask)
+        logits, weights = network.logits_and_weights(frames, mask)
+        out = {"probability": tf.sigmoid(logits[:, 0])}
         return out if weights is None else out | {"attention": weights}
+
+    signature = [
+        tf.TensorSpec([None, num_frames, NUM_DIMENSIONS], tf.float32, "frames"),
+        tf.TensorSpec([None], tf.int32, "num_frames"),
+    ]
+    module = tf.Module(name="clip_classifier")
+    module.kept = list(network.variables)
+    module.serve = tf.function(serve, input_signature=signature)
+    return module
 
 
 def export_classifier(model: Path, out: Path) -> str:
@@ -58,7 +56,7 @@ def export_classifier(model: Path, out: Path) -> str:
     config = ClipModel.model_validate(card["model"])
     network = load_classifier(model)
     free = config.family == "clip_attention" and config.bias != "step"
-    served = _Served(network, None if free else config.num_frames)
+    served = _served(network, None if free else config.num_frames)
     tf.saved_model.save(served, str(out), signatures={"serving_default": served.serve})
     rng = np.random.default_rng(0)
     mean, scale = network.norm.moving_mean.numpy(), np.sqrt(network.norm.moving_variance.numpy())

@@ -154,14 +154,19 @@ def _checked(video: Any, start: Any, end: Any, label: int | None, rows: Any) -> 
     for second in (start, end):
         if isinstance(second, bool) or not isinstance(second, int | float):
             raise BadClip("not a number", f"a time of {second!r}")
+    try:
+        start, end = float(start), float(end)
+        with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite
+            frames = np.asarray(rows, np.float32).reshape(len(rows), NUM_DIMENSIONS)
+    except OverflowError as error:
+        raise BadClip("not finite", str(error)) from error
     if not (math.isfinite(start) and math.isfinite(end) and start < end):
         raise BadClip("wrong times", f"from {start} to {end} s")
-    frames = np.asarray(rows, np.float32).reshape(len(rows), NUM_DIMENSIONS)
     if not len(frames):
         raise BadClip("no frames")
     if not np.isfinite(frames).all():
         raise BadClip("not finite", "a number is NaN or infinite")
-    return EmbeddedClip(f"{video}@{start:g}", video, float(start), float(end), label, frames)
+    return EmbeddedClip(f"{video}@{start:g}", video, start, end, label, frames)
 
 
 def _only_number(feature: Any) -> float | None:

@@ -53,7 +53,7 @@ class FittedNormalisation(keras.layers.Layer):
 
 
 class StepAttention(keras.layers.Layer):
-    """(B, T, F) and (B, T) mask → (B, F); `weights` says how much of each step.
+    """(B, T, F) steps and (B, T) mask → (B, T): how much of each step the mean shall have.
 
     Args:
         num_steps: T that `bias="step"` is made for; shorter clips use its beginning.
@@ -71,16 +71,12 @@ class StepAttention(keras.layers.Layer):
         size = {"step": self._num_steps, "relative": _NUM_KNOTS, "none": 0}[self._bias]
         self.bias = self.add_weight("bias", [size], initializer="zeros") if size else None
 
-    def weights_of(self, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def call(self, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """Return (B, T): non-negative, together 1, or 0 where all is masked."""
         mask = tf.cast(mask, x.dtype)
         scores = tf.squeeze(x @ self.vector, -1)
         grown = tf.exp(tf.tanh(scores + self._biases(mask))) * mask
         return grown / (tf.reduce_sum(grown, axis=1, keepdims=True) + _LEAST_SUM)
-
-    def call(self, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """Return the weighted mean of the steps."""
-        return tf.reduce_sum(x * self.weights_of(x, mask)[:, :, None], axis=1)
 
     def _biases(self, mask: tf.Tensor) -> tf.Tensor:
         """(B, T) or (T,) biases."""
@@ -131,22 +127,23 @@ class ClipNetwork(keras.Model):
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Return (B, 1) float32 logits."""
         frames, mask = inputs
-        x = self._steps(frames, mask, training)
+        return self.logits_and_weights(frames, mask, training)[0]
+
+    def logits_and_weights(
+        self, frames: tf.Tensor, mask: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return (B, 1) logits and the (B, T) weights of the steps, None without attention."""
+        x, weights = self._steps(frames, mask, training), None
         if self.attention is not None:
-            x = self.attention(x, mask=mask)
+            weights = self.attention(x, mask=mask)
+            x = tf.reduce_sum(x * weights[:, :, None], axis=1)
         else:
             if x.shape[1] != self._num_frames:
                 raise TrainingError(
                     f"clips of {x.shape[1]} frames", expected=f"{self._num_frames}: pad them"
                 )
             x = tf.reshape(x, [-1, self._num_frames * x.shape[2]])
-        return tf.cast(self.head(x), tf.float32)
-
-    def attention_weights(self, frames: tf.Tensor, mask: tf.Tensor) -> tf.Tensor | None:
-        """Return (B, T) weights of the steps; None for a network without attention."""
-        if self.attention is None:
-            return None
-        return self.attention.weights_of(self._steps(frames, mask, False), mask)
+        return tf.cast(self.head(x), tf.float32), weights
 
     def set_statistics(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Set what the normalisation takes for the data's: (128,) each."""
