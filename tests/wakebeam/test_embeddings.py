@@ -31,19 +31,16 @@ def test_from_sound_to_an_exported_classifier(tmp_path: Path) -> None:
     made = place("synth", "w").stdout
     assert "identity" in made
     assert "positive" in made
-    assert "already complete" in place("synth", "w").stdout
     changed = place("train", "w", "--set", "data.hop_s=1.0", code=1)
     assert "made from another recipe" in changed.stderr
     assert "Traceback" not in changed.stderr
-    wrong = place("train", "w", "--set", "training.monitor=val_acc", code=2).stderr
-    assert "training.monitor" in wrong
     assert "epochs" in place("train", "w").stdout
-    assert "already trained" in place("train", "w").stdout
     values = json.loads(place("evaluate", "w/model", "--json").stdout)
     accuracy = values["accuracy"]
     assert values["judged_on"] == "test"
     assert accuracy["interval"][0] > values["base_rate"]["share"] - 0.1
     assert values["average_precision"] > 0.9
-    assert f"{accuracy['count']} of {accuracy['total']}" in place("evaluate", "w/model").stdout
+    text = (tmp_path / "w" / "model" / "evaluation.txt").read_text()
+    assert f"{accuracy['count']} of {accuracy['total']}" in text
     assert "largest difference" in place("export", "w/model", "--out", "w/export").stdout
     assert (tmp_path / "w" / "export" / "saved_model.pb").exists()
