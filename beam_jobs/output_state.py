@@ -11,7 +11,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from beam_jobs import files
 from beam_jobs.job import SynthesisJob
@@ -30,6 +30,17 @@ _CLOSING_NAMES = (MANIFEST_NAME, FAILURES_NAME, REJECTS_NAME)
 State = Literal["empty", "unfinished", "complete"]
 
 
+class Made(Protocol):
+    """A job, as far as its folder is concerned."""
+
+    @property
+    def out(self) -> str:
+        """Folder or URI."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what `job.json` holds."""
+
+
 def examine(job: SynthesisJob) -> State:
     """Say what the job's folder holds.
 
@@ -39,13 +50,7 @@ def examine(job: SynthesisJob) -> State:
     out = job.out
     job_path, manifest_path = files.join(out, JOB_NAME), files.join(out, MANIFEST_NAME)
     if not files.exists(job_path):
-        strangers = _strangers(out)
-        if strangers:
-            raise RequestError(
-                f"{out} holds what isn't a data set of ours ({strangers[0]}, …)",
-                expected="an empty folder or a data set that wakebeam began",
-                fix="choose another folder with --out or dataset.out",
-            )
+        refuse_strangers(out)
         return "empty"
     try:
         found = json.loads(files.read_text(job_path))
@@ -66,6 +71,21 @@ def examine(job: SynthesisJob) -> State:
     there = _existing_shards(job)
     whole = all(there.get(entry.name) == entry.num_bytes for entry in manifest.shards)
     return "complete" if whole else "unfinished"
+
+
+def refuse_strangers(out: str) -> None:
+    """Refuse a folder that no job has begun and that isn't empty.
+
+    Raises:
+        RequestError: it holds files that aren't ours.
+    """
+    strangers = _strangers(out)
+    if strangers:
+        raise RequestError(
+            f"{out} holds what isn't a data set of ours ({strangers[0]}, …)",
+            expected="an empty folder or a data set that wakebeam began",
+            fix="choose another folder with --out or dataset.out",
+        )
 
 
 @contextlib.contextmanager
@@ -101,7 +121,7 @@ def begin(job: SynthesisJob) -> None:
     files.write_text(files.join(out, JOB_NAME), identity + "\n")
 
 
-def require_ours(job: SynthesisJob) -> None:
+def require_ours(job: Made) -> None:
     """Stop a worker whose job is over while another job is at work in the same folder.
 
     Where there are no locks, as in object stores, or where workers outlive the job that holds one.

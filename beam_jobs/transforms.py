@@ -17,6 +17,7 @@ from apache_beam.metrics import Metrics
 
 from beam_jobs import files, output_state
 from beam_jobs.bank_store import open_bank
+from beam_jobs.gathering import as_list
 from beam_jobs.job import SynthesisJob
 from beam_jobs.manifest_writer import build_manifest, close
 from beam_jobs.shard_writer import read_shard, write_shard
@@ -41,7 +42,7 @@ class SynthesizeScenes(beam.PTransform):
             | "Shard specs" >> beam.Create(self._job.shards)  # ShardSpec
             | "Spread" >> beam.Reshuffle()
             | "Make shards" >> beam.ParDo(MakeShard(self._job))  # ShardReport
-            | "Gather reports" >> beam.CombineGlobally(_as_list).without_defaults()
+            | "Gather reports" >> beam.CombineGlobally(as_list).without_defaults()
             | "Close" >> beam.ParDo(CloseDataset(self._job))  # folder
         )
 
@@ -127,10 +128,3 @@ def _measure(report: ShardReport) -> None:
     if report.num_examples and not report.reused:
         ms_each = round(1000 * report.seconds / report.num_examples)
         Metrics.distribution("wakebeam", "ms_a_scene").update(ms_each)
-
-
-def _as_list(reports: Iterable[ShardReport | list[ShardReport]]) -> list[ShardReport]:
-    flat: list[ShardReport] = []
-    for report in reports:
-        flat.extend(report) if isinstance(report, list) else flat.append(report)
-    return flat

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from pipeline.mel import mel_bands
 from schemas.recipe import LogMel, Specgram
 from schemas.units import FULL_SCALE, seconds_to_samples
 
@@ -93,21 +94,6 @@ def build_front_end(config: LogMel | Specgram, sample_rate_hz: int) -> keras.lay
     if isinstance(config, LogMel):
         return LogMelFrontEnd(config, sample_rate_hz)
     return SpecgramFrontEnd(config, sample_rate_hz)
-
-
-def mel_bands(
-    *, num_mels: int, fft_size: int, sample_rate_hz: int, low_hz: float, high_hz: float
-) -> np.ndarray:
-    """Return (fft_size/2 + 1, num_mels) float32 triangles, equally spaced in HTK mel."""
-
-    def mel(hz: np.ndarray | float) -> np.ndarray:
-        return 2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)
-
-    edges = np.linspace(mel(low_hz), mel(high_hz), num_mels + 2)
-    bins = mel(np.arange(fft_size // 2 + 1) * sample_rate_hz / fft_size)[:, None]
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.maximum(0.0, np.minimum(rising, falling)).astype("float32")
 
 
 def _power(frames: tf.Tensor, fft_size: int) -> tf.Tensor:

@@ -21,7 +21,7 @@ from pipeline.scene_source import SceneSource
 from schemas import example as names
 from schemas.detection import ReferenceEvent
 from schemas.errors import DatasetError
-from schemas.stored_dataset import StoredDataset
+from schemas.stored_dataset import ShardedSet, StoredDataset
 from schemas.units import FULL_SCALE
 
 _CYCLE = 8
@@ -43,15 +43,16 @@ def read_dataset(data: str) -> StoredDataset:
     Raises:
         DatasetError: it isn't complete.
     """
-    _know_stores(data)
-
-    def read_text(path: str) -> str | None:
-        if not tf.io.gfile.exists(path):
-            return None
-        with tf.io.gfile.GFile(path) as file:
-            return str(file.read())
-
     return StoredDataset.read(data, read_text)
+
+
+def read_text(path: str) -> str | None:
+    """Return the contents of a small file at a path or URI, or None where there is none."""
+    _know_stores(path)
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path) as file:
+        return str(file.read())
 
 
 def _know_stores(path: str) -> None:
@@ -70,7 +71,7 @@ def _know_stores(path: str) -> None:
         os.environ.setdefault("S3_VERIFY_SSL", str(int(endpoint.startswith("https"))))
 
 
-def shard_paths(stored: StoredDataset, split: str) -> list[str]:
+def shard_paths(stored: ShardedSet, split: str) -> list[str]:
     """Return the paths of a split's shards, of all generations.
 
     Raises:
@@ -101,7 +102,7 @@ class ShardSource:
     """
 
     def __init__(
-        self, stored: StoredDataset, split: str, *, seed: int, shuffle_buffer: int = 512
+        self, stored: ShardedSet, split: str, *, seed: int, shuffle_buffer: int = 512
     ) -> None:
         self.num_examples = stored.num_examples(split)
         self._paths = tf.constant(shard_paths(stored, split))

@@ -11,10 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS
+
+
+class ShardedSet(Protocol):
+    """What a reader of shards must know of a set of records."""
+
+    @property
+    def location(self) -> str:
+        """Folder or URI."""
+
+    def num_examples(self, split: str) -> int:
+        """Return the number of examples of `split`."""
+
+    def shards(self, split: str) -> tuple[tuple[str, ShardEntry], ...]:
+        """Return (path or URI, entry) of each shard of `split`."""
 
 
 def generation_folder(location: str, number: int) -> str:

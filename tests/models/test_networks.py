@@ -12,11 +12,12 @@ from matplotlib import mlab
 from models import export as exporting
 from models.detector import Detector
 from models.export_folder import METADATA_NAME
-from models.features import SpecgramFrontEnd, mel_bands
+from models.features import SpecgramFrontEnd
 from models.model_files import write_json
 from models.streaming import MODEL_NAME, StreamingDetector
 from pipeline.frame_labels import LabelRule, frame_labels
 from pipeline.input_dataset import _labels
+from pipeline.mel import mel_bands
 from schemas import example as names
 from schemas.recipe import BcResnet, Crnn, LabelWindow, LogMel, Specgram, StreamTcn, TriggerGru
 
