@@ -9,8 +9,8 @@ Keras is not imported; the front end is handed in.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,7 @@ from pipeline.frame_labels import EXERCISE_STEPS, LabelRule, exercise_step, last
 from pipeline.inputs.source import Prepare
 from pipeline.scene_source import SceneSource
 from schemas import example as names
+from schemas.dataset import ShardEntry
 from schemas.detection import ReferenceEvent
 from schemas.errors import DatasetError
 from schemas.stored_dataset import StoredDataset
@@ -43,7 +44,7 @@ def read_dataset(data: str) -> StoredDataset:
     Raises:
         DatasetError: it isn't complete.
     """
-    _know_stores(data)
+    know_stores(data)
 
     def read_text(path: str) -> str | None:
         if not tf.io.gfile.exists(path):
@@ -54,7 +55,7 @@ def read_dataset(data: str) -> StoredDataset:
     return StoredDataset.read(data, read_text)
 
 
-def _know_stores(path: str) -> None:
+def know_stores(path: str) -> None:
     """Let tf.io.gfile open s3:// and hdfs://, which come with tensorflow-io.
 
     Its S3 client has variables of its own; where AWS's name another endpoint it follows them.
@@ -70,7 +71,24 @@ def _know_stores(path: str) -> None:
         os.environ.setdefault("S3_VERIFY_SSL", str(int(endpoint.startswith("https"))))
 
 
-def shard_paths(stored: StoredDataset, split: str) -> list[str]:
+class StoredShards(Protocol):
+    """A complete data set of any records."""
+
+    @property
+    def location(self) -> str:
+        """Folder or URI."""
+        ...
+
+    def num_examples(self, split: str) -> int:
+        """Return how many a split has."""
+        ...
+
+    def shards(self, split: str) -> Sequence[tuple[str, ShardEntry]]:
+        """Return a split's shards, each with its path."""
+        ...
+
+
+def shard_paths(stored: StoredShards, split: str) -> list[str]:
     """Return the paths of a split's shards, of all generations.
 
     Raises:
@@ -101,7 +119,7 @@ class ShardSource:
     """
 
     def __init__(
-        self, stored: StoredDataset, split: str, *, seed: int, shuffle_buffer: int = 512
+        self, stored: StoredShards, split: str, *, seed: int, shuffle_buffer: int = 512
     ) -> None:
         self.num_examples = stored.num_examples(split)
         self._paths = tf.constant(shard_paths(stored, split))

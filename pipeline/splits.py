@@ -37,6 +37,11 @@ def assign_splits(clips: Sequence[Clip], fractions: Fractions) -> dict[str, str]
     return {group: splits[name] for group, name in names.items()}
 
 
+def split_of(group: str, fractions: Fractions) -> str:
+    """Return the split of a group that stands for itself, such as a day."""
+    return fractions.keep.get(group) or _home(group, _intervals(fractions))
+
+
 def split_clips(clips: Sequence[Clip], fractions: Fractions) -> dict[str, tuple[Clip, ...]]:
     """Return {split: its clips}, in the order of `clips`, for all three splits.
 

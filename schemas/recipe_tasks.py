@@ -6,10 +6,12 @@ A recipe file that says `task: NAME` is one of these; one that doesn't is a dete
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
+from schemas.recipe import Fractions
+from schemas.recipe_dates import DateAttention, Dates, PairData
 from schemas.recipe_section import Section
 from schemas.recipe_training import Fitting
 
@@ -24,5 +26,25 @@ class TaskRecipe(Section):
     training: Fitting = Fitting()
 
 
-TASK_RECIPES: dict[str, type[TaskRecipe]] = {}
+class DatesRecipe(TaskRecipe):
+    """The date translator: texts as people write dates → YYYY-MM-DD."""
+
+    task: Literal["dates"]
+    dates: Dates
+    splits: Fractions = Fractions()
+    dataset: PairData = PairData()
+    model: DateAttention = DateAttention()
+
+    def content(self, babel: str) -> dict[str, Any]:
+        """Return what decides pair i; of Babel's version too, which knows how dates are written."""
+        return {
+            "task": self.task,
+            "seed": self.seed,
+            "dates": self.dates.model_dump(mode="json"),
+            "splits": self.splits.model_dump(mode="json"),
+            "babel": babel,
+        }
+
+
+TASK_RECIPES: dict[str, type[TaskRecipe]] = {"dates": DatesRecipe}
 """The class of each `task`."""
