@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from schemas.canonical import digest
+from schemas.canonical import canonical_json, digest
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS, Recipe
 from schemas.units import seconds_to_samples
@@ -218,5 +218,5 @@ def _changes(old: Any, new: Any, place: str = "") -> Iterator[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             yield from _changes(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
-    elif json.dumps(old) != json.dumps(new):
+    elif canonical_json(old) != canonical_json(new):
         yield f"{place}: {json.dumps(old)} → {json.dumps(new)}"

@@ -6,8 +6,8 @@ X (B, Tx, vocabulary), s0 and c0 (B, units) → list of ten (B, 11). All ten ste
     → weighted sum of a → one step of an LSTM from (s, c) → dense, softmax
 
 The classic exercise's network (`masked: false`, `energy: relu`, Tx 30, 37 characters) has 52,960
-parameters: 17,920 + 1,290 + 11 + 33,024 + 715. A ReLU can silence all energies for good; attention
-is uniform then, which is why ours are linear. Masked, padding is read by no LSTM and weighs nothing.
+parameters: 17,920 + 1,290 + 11 + 33,024 + 715. A ReLU can silence all energies for good, attention
+is uniform then: ours are linear. Where it is masked, padding is read by no LSTM and weighs nothing.
 Softmax goes over time: over the last axis, of size 1, every weight would be 1.
 """
 
