@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 import tf_keras as keras
 
 from models.date_translator import Translator
@@ -106,7 +104,7 @@ class DatesTask:
         here = data if "://" in data else os.path.relpath(data, folder)
         card = card | {
             "dataset": {"location": here, "identity": self.stored.manifest.identity()},
-            "software": {"tensorflow": tf.__version__, "python": platform.python_version()},
+            "recipe": self.recipe.model_dump(mode="json", by_alias=True),
         }
         self._translator(network).save(folder, card)
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, get_date_format
+from babel.dates import format_date
 
 from schemas.errors import RecipeError
 from schemas.recipe_dates import NAMED_FORMATS, Dates, check_pattern, pattern_letters
@@ -87,9 +87,7 @@ def require_unambiguous(writings: Sequence[Writing], dates: Dates) -> None:
 
 def _writing(locale: str, name: str, dates: Dates) -> Writing:
     try:
-        pattern = (
-            str(get_date_format(name, _locale(locale)).pattern) if name in NAMED_FORMATS else name
-        )
+        pattern = _locale(locale).date_formats[name].pattern if name in NAMED_FORMATS else name
         check_pattern(pattern)
     except (UnknownLocaleError, ValueError) as error:
         raise RecipeError(

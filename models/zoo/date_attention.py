@@ -34,7 +34,7 @@ def build_date_network(config: DateAttention, *, vocabulary_size: int) -> keras.
     s0 = keras.Input([config.decoder_units], name="s0")
     c0 = keras.Input([config.decoder_units], name="c0")
 
-    present = x[:, :, -1:] < 0.5 if config.masked else None  # (B, Tx, 1)
+    present = x[:, :, -1:] < 0.5  # (B, Tx, 1)
     encoder = layers.Bidirectional(
         layers.LSTM(config.encoder_units, return_sequences=True), name="encoder"
     )
