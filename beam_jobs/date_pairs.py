@@ -30,7 +30,7 @@ from schemas.canonical import digest
 from schemas.dataset import MANIFEST_NAME, ShardReport, ShardSpec, divided
 from schemas.pairs import PairManifest
 from schemas.recipe import SPLITS
-from schemas.recipe_tasks import DatesRecipe
+from schemas.recipe_dates import DatesRecipe
 
 _PAIRS = RecordKind(
     decode=decode_pair,

@@ -17,7 +17,7 @@ from pipeline.inputs.text_pairs import Vocabulary, prepare_pairs, read_pairs, st
 from schemas.canonical import digest
 from schemas.errors import DatasetError, TrainingError
 from schemas.pairs import DATE, TEXT
-from schemas.recipe_tasks import DatesRecipe
+from schemas.recipe_dates import DatesRecipe
 
 _SHUFFLED = 5000
 

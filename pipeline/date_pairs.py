@@ -19,7 +19,7 @@ from pipeline.splits import split_of
 from schemas.errors import DatasetError, RequestError
 from schemas.pairs import DatePair
 from schemas.recipe import SPLITS
-from schemas.recipe_tasks import DatesRecipe
+from schemas.recipe_dates import DatesRecipe
 from schemas.scene import example_id
 
 

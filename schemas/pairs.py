@@ -13,7 +13,7 @@ from typing import Any
 from schemas.canonical import digest
 from schemas.dataset import ShardEntry, changes_between
 from schemas.errors import DatasetError
-from schemas.recipe_tasks import DatesRecipe
+from schemas.recipe_dates import DatesRecipe
 
 PAIRS_VERSION = 1
 EXAMPLE_ID, TEXT, DATE, LOCALE, FORMAT = "example_id", "text", "date", "locale", "format"

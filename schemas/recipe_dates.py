@@ -1,4 +1,4 @@
-"""The sections of a recipe of the task `dates`: which dates, how people write them, the model.
+"""The recipe of the task `dates`: which dates, how people write them, the model.
 
 A two-digit year is the only one of the hundred years from `dates.first` on that ends so; a recipe
 whose days span more may not write years with two digits.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.recipe import NumExamples
+from schemas.recipe import Fractions, NumExamples
 from schemas.recipe_section import Section
+from schemas.recipe_task import TaskRecipe
 
 NAMED_FORMATS = ("short", "medium", "long", "full")
 CENTURY_YEARS = 100
@@ -109,3 +110,23 @@ class DateAttention(Section):
     energy: Literal["linear", "relu"] = Field(
         "linear", description="relu, the classic, can silence all energies for good"
     )
+
+
+class DatesRecipe(TaskRecipe):
+    """The date translator: texts as people write dates → YYYY-MM-DD."""
+
+    task: Literal["dates"]
+    dates: Dates
+    splits: Fractions = Fractions()
+    dataset: PairData = PairData()
+    model: DateAttention = DateAttention()
+
+    def content(self, babel: str) -> dict[str, Any]:
+        """Return what decides pair i; of Babel's version too, which knows how dates are written."""
+        return {
+            "task": self.task,
+            "seed": self.seed,
+            "dates": self.dates.model_dump(mode="json"),
+            "splits": self.splits.model_dump(mode="json"),
+            "babel": babel,
+        }

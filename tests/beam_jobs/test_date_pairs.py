@@ -12,7 +12,7 @@ from beam_jobs import date_pairs
 from beam_jobs.date_pairs import write_date_pairs
 from pipeline.date_pairs import DatePairSource, decode_pair
 from schemas.errors import DatasetError, RecipeError, RequestError
-from schemas.recipe_tasks import DatesRecipe
+from schemas.recipe_dates import DatesRecipe
 
 
 def recipe(**more) -> DatesRecipe:

@@ -14,8 +14,7 @@ from pipeline.date_pairs import DatePairSource, days_of, decode_pair, encode_pai
 from pipeline.date_writing import Writing, normalised, require_unambiguous, writings_of
 from pipeline.recipe_file import load_task_recipe
 from schemas.errors import DatasetError, RecipeError, RequestError
-from schemas.recipe_dates import Dates, pattern_letters
-from schemas.recipe_tasks import DatesRecipe
+from schemas.recipe_dates import Dates, DatesRecipe, pattern_letters
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 FIRST, LAST = datetime.date(1970, 1, 1), datetime.date(2025, 12, 31)

@@ -19,7 +19,7 @@ dates:
   writings: [{locales: [en_GB], formats: [dd.MM.y]}]
 dataset: {num_examples: {train: 3000, validation: 200, test: 300}, examples_per_shard: 1000}
 model: {family: date_attention, longest_text: 20, encoder_units: 16, decoder_units: 32}
-training: {epochs: 5, batch_size: 50, optimizer: adam, learning_rate: 0.02}
+training: {epochs: 8, batch_size: 50, optimizer: adam, learning_rate: 0.02}
 """
 
 

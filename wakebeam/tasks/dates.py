@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.material import path_from
-from schemas.recipe_tasks import DatesRecipe
+from schemas.recipe_dates import DatesRecipe
 from wakebeam.console import progress
 
 if TYPE_CHECKING:
