@@ -19,7 +19,7 @@ from pipeline.inputs.text_pairs import DATE_CHARACTERS, Vocabulary, network_inpu
 from schemas.errors import TrainingError
 from schemas.recipe_dates import DateAttention
 
-_BATCH = 500
+_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Translator:
 
         A character that it doesn't know is `<unk>` to it, and what is too long is cut.
         """
-        if not texts:
-            return []
-        inputs = self._inputs(texts)
-        outputs = self.network.predict(list(inputs), batch_size=_BATCH, verbose=0)
-        best = np.stack([np.argmax(output, axis=-1) for output in outputs], axis=1)
-        return ["".join(DATE_CHARACTERS[i] for i in row) for row in best]
+        answers: list[str] = []
+        for start in range(0, len(texts), _BATCH):
+            outputs = self.network(list(self._inputs(texts[start : start + _BATCH])))
+            best = np.stack([output.numpy().argmax(axis=-1) for output in outputs], axis=1)
+            answers += ["".join(DATE_CHARACTERS[i] for i in row) for row in best]
+        return answers
 
     def attention(self, text: str) -> npt.NDArray[np.float32]:
         """Return (10, Tx): for each character written, how much each position counted."""

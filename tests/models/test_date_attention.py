@@ -7,7 +7,6 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras as keras
 
 from models.date_evaluation import judged, report_text
 from models.date_translator import Translator
@@ -103,20 +102,6 @@ def test_R74_any_text_is_answered() -> None:
     assert [len(answer) for answer in answers] == [10] * 5
     assert made.answers(["SATURDAY May 9, 2018"]) == answers[4:]
     assert made.answers([]) == []
-
-
-def test_a_batch_is_learnt_by_heart() -> None:
-    dates = ["1979-05-03", "2018-05-09", "2009-04-05", "2001-03-01"]
-    made = translator(DateAttention(longest_text=20, encoder_units=16, decoder_units=32))
-    network = made.network
-    inputs = list(made._inputs(TEXTS))
-    outputs = Vocabulary("-0123456789").indices(tf.constant(dates), 10)
-    targets = tf.unstack(tf.one_hot(outputs, 11), axis=1)
-    network.compile(keras.optimizers.Adam(learning_rate=0.03), "categorical_crossentropy")
-    assert made.answers(TEXTS) != dates
-    for _ in range(80):
-        network.train_on_batch(inputs, targets)
-    assert made.answers(TEXTS) == dates
 
 
 def test_the_same_weights_come_back(tmp_path) -> None:
