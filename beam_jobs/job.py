@@ -7,14 +7,68 @@ each of them derives the same shards.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from schemas.canonical import digest
-from schemas.dataset import ShardSpec, plan_shards
+from schemas.dataset import Manifest, ShardEntry, ShardSpec, plan_shards
 from schemas.recipe import Recipe
+
+
+class ClosingManifest(Protocol):
+    """What any manifest can say."""
+
+    @property
+    def shards(self) -> Sequence[ShardEntry]:
+        """All of them."""
+        ...
+
+    def changes(self, recipe: Any) -> list[str]:
+        """Name what differs from what the data set was made from."""
+        ...
+
+    def to_json(self) -> str:
+        """Return the file's text."""
+        ...
+
+
+class ShardJob(Protocol):
+    """A job that fills a folder with shards, whatever is in them."""
+
+    @property
+    def out(self) -> str:
+        """Folder or URI."""
+        ...
+
+    @property
+    def recipe(self) -> Any:
+        """What decides the shards."""
+        ...
+
+    @property
+    def shards(self) -> tuple[ShardSpec, ...]:
+        """All shards, in order of split and index."""
+        ...
+
+    @property
+    def num_examples(self) -> int:
+        """Examples in all shards."""
+        ...
+
+    @property
+    def how_to_replace(self) -> str:
+        """What to do where the folder holds something else."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """Return what `job.json` holds."""
+        ...
+
+    def manifest(self, text: str, *, where: str) -> ClosingManifest:
+        """Parse the text of a manifest that lies at `where`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +112,20 @@ class SynthesisJob:
     def num_examples(self) -> int:
         """Examples in all shards."""
         return sum(shard.stop - shard.start for shard in self.shards)
+
+    @property
+    def how_to_replace(self) -> str:
+        """What to do where the folder holds something else."""
+        if self.follows:
+            return "give the same command again that began it"
+        return (
+            "--append N adds scenes of new material to it, --overwrite replaces it, "
+            "dataset.out names another folder"
+        )
+
+    def manifest(self, text: str, *, where: str) -> Manifest:
+        """Parse a manifest of scenes."""
+        return Manifest.from_json(text, where=where)
 
     def identity(self) -> dict[str, Any]:
         """Return what `job.json` holds: digests of content and layout, scenes asked for."""

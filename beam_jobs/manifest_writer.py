@@ -6,12 +6,12 @@ import importlib.metadata
 import json
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from beam_jobs import files
-from beam_jobs.job import SynthesisJob
+from beam_jobs.job import ClosingManifest, SynthesisJob
 from beam_jobs.output_state import FAILURES_NAME, REJECTS_NAME
 from pipeline.clip_bank import ClipBank
 from pipeline.shard_counts import summed
@@ -29,7 +29,7 @@ def build_manifest(
 ) -> Manifest:
     """Summarise a finished job; everything but `run` depends on recipe and bank alone."""
     recipe = job.recipe
-    ordered = sorted(reports, key=lambda r: (SPLITS.index(r.split), r.shard_index))
+    ordered = in_order(reports)
     spec = SceneSpec.of(recipe)
     return Manifest(
         recipe_digest=job.recipe_digest,
@@ -39,9 +39,7 @@ def build_manifest(
         sample_rate_hz=spec.sample_rate_hz,
         example_samples=spec.num_samples,
         encoding=recipe.dataset.encoding,
-        shards=tuple(
-            ShardEntry(r.name, r.split, r.num_examples, r.num_bytes, r.crc32c) for r in ordered
-        ),
+        shards=entries(ordered),
         counts={s: summed(r.counts for r in ordered if r.split == s) for s in SPLITS},
         num_rejected={s: sum(len(r.rejects) for r in ordered if r.split == s) for s in SPLITS},
         first_example={s: job.first_example.get(s, 0) for s in SPLITS},
@@ -58,8 +56,24 @@ def build_manifest(
     )
 
 
+def in_order(reports: Iterable[ShardReport]) -> list[ShardReport]:
+    """Return reports by split and index."""
+    return sorted(reports, key=lambda r: (SPLITS.index(r.split), r.shard_index))
+
+
+def entries(ordered: Iterable[ShardReport]) -> tuple[ShardEntry, ...]:
+    """Return shards as a manifest lists them."""
+    return tuple(
+        ShardEntry(r.name, r.split, r.num_examples, r.num_bytes, r.crc32c) for r in ordered
+    )
+
+
 def close(
-    out: str, reports: Sequence[ShardReport], manifest: Manifest, *, max_reject_fraction: float
+    out: str,
+    reports: Sequence[ShardReport],
+    manifest: ClosingManifest,
+    *,
+    max_reject_fraction: float,
 ) -> None:
     """Write the manifest, or `failures.json` if a shard failed or too many examples did.
 

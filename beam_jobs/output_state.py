@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from beam_jobs import files
-from beam_jobs.job import SynthesisJob
+from beam_jobs.job import ShardJob
 from pipeline.lock_file import held_alone
-from schemas.dataset import MANIFEST_NAME, Manifest
+from schemas.dataset import MANIFEST_NAME
 from schemas.errors import DatasetError, RequestError
 from schemas.recipe import SPLITS
 from schemas.stored_dataset import generation_folder
@@ -41,7 +41,7 @@ class Made(Protocol):
         """Return what `job.json` holds."""
 
 
-def examine(job: SynthesisJob) -> State:
+def examine(job: ShardJob) -> State:
     """Say what the job's folder holds.
 
     Raises:
@@ -60,14 +60,11 @@ def examine(job: SynthesisJob) -> State:
         raise RequestError(
             f"{out} holds a data set made from something else: {_difference(job, found)}",
             expected="a data set of this recipe and material, or an empty folder",
-            fix="give the same command again that began it"
-            if job.follows
-            else "--append N adds scenes of new material to it, --overwrite replaces it, "
-            "dataset.out names another folder",
+            fix=job.how_to_replace,
         )
     if not files.exists(manifest_path):
         return "unfinished"
-    manifest = Manifest.from_json(files.read_text(manifest_path), where=manifest_path)
+    manifest = job.manifest(files.read_text(manifest_path), where=manifest_path)
     there = _existing_shards(job)
     whole = all(there.get(entry.name) == entry.num_bytes for entry in manifest.shards)
     return "complete" if whole else "unfinished"
@@ -107,7 +104,7 @@ def alone(out: str) -> Iterator[None]:
         yield
 
 
-def begin(job: SynthesisJob) -> None:
+def begin(job: ShardJob) -> None:
     """Prepare the folder: `job.json`, no manifest, no leftovers of killed workers."""
     out = job.out
     files.delete([files.join(out, name) for name in _CLOSING_NAMES])
@@ -154,7 +151,7 @@ def bytes_written(out: str) -> int:
     return sum(size for split in SPLITS for size in _in_split(out, split).values())
 
 
-def _existing_shards(job: SynthesisJob) -> dict[str, int]:
+def _existing_shards(job: ShardJob) -> dict[str, int]:
     """{shard name: bytes} of the wanted shards that are there under their final names."""
     there: dict[str, int] = {}
     for split in sorted({shard.split for shard in job.shards}):
@@ -177,13 +174,13 @@ def _in_split(out: str, split: str) -> dict[str, int]:
     return files.sizes(files.join(out, split), f"{split}-")
 
 
-def _difference(job: SynthesisJob, found: Any) -> str:
+def _difference(job: ShardJob, found: Any) -> str:
     path = files.join(job.out, MANIFEST_NAME)
     if not files.exists(path):
         begun = found.get("num_examples", {}) if isinstance(found, dict) else {}
         asked = ", ".join(f"{split} {number}" for split, number in begun.items() if number)
         return f"another recipe, other material or another size (it was begun with {asked} scenes)"
-    changes = Manifest.from_json(files.read_text(path), where=path).changes(job.recipe)
+    changes = job.manifest(files.read_text(path), where=path).changes(job.recipe)
     return "; ".join(changes[:5]) or "other material or other numbers of examples"
 
 

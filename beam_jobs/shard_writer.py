@@ -8,13 +8,13 @@ be made is left out and named in the report; the job decides whether that may be
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from apache_beam.io.filesystem import BeamIOError
 
 from beam_jobs import files
-from pipeline.example_codec import decode_example
-from pipeline.scene_source import SceneSource
-from pipeline.shard_counts import ShardCounts
 from pipeline.tfrecord import RecordReader, RecordWriter
 from schemas.dataset import SceneReject, ShardReport, ShardSpec
 from schemas.errors import DatasetError, WakebeamError
@@ -25,19 +25,47 @@ _NOT_THE_SCENES_FAULT = (OSError, BeamIOError, MemoryError, DatasetError)
 """What another try may not meet again: the shard's failure, never a reject of the scene."""
 
 
-def write_shard(spec: ShardSpec, *, out: str, source: SceneSource) -> ShardReport:
+class Counts(Protocol):
+    """Counts that are made one example after another."""
+
+    def to_json(self) -> Mapping[str, Mapping[str, int]]:
+        """Return {name: {key: number}}."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecordKind:
+    """What shards hold: scenes, pairs of texts.
+
+    Attributes:
+        decode: from a record to what it stores: `example_id`, `recipe_digest` and more.
+        counts: an empty count.
+        count_made: adds an example of the source, which has the attribute `record`.
+        count_stored: adds what `decode` returned; the same numbers as for the example.
+    """
+
+    decode: Callable[[bytes], Any]
+    counts: Callable[[], Counts]
+    count_made: Callable[[Any, Any], None]
+    count_stored: Callable[[Any, Any], None]
+
+
+def write_shard(
+    spec: ShardSpec, *, out: str, source: Sequence[Any], kind: RecordKind
+) -> ShardReport:
     """Write one shard under its final name, or leave nothing there.
 
     Args:
         spec: which examples.
         out: the data set's folder or URI.
         source: the examples of the shard's split.
+        kind: what they are.
 
     Raises:
         OSError, BeamIOError, MemoryError, DatasetError: what it needs can't be read or written.
     """
     began_s = time.monotonic()
-    counts, rejects = ShardCounts(), []
+    counts, rejects = kind.counts(), []
     with files.replace_atomically(files.join(out, spec.name)) as file:
         writer = RecordWriter(file)
         for index in range(spec.start, spec.stop):
@@ -49,7 +77,7 @@ def write_shard(spec: ShardSpec, *, out: str, source: SceneSource) -> ShardRepor
                 rejects.append(SceneReject(example_id(spec.split, index), _reason(error)))
                 continue
             writer.write(example.record)
-            counts.add(example.scene.audio, example.plan.sample_rate_hz, example.events)
+            kind.count_made(counts, example)
     return ShardReport(
         name=spec.name,
         split=spec.split,
@@ -64,17 +92,17 @@ def write_shard(spec: ShardSpec, *, out: str, source: SceneSource) -> ShardRepor
     )
 
 
-def read_shard(spec: ShardSpec, *, out: str, recipe_digest: str) -> ShardReport:
+def read_shard(spec: ShardSpec, *, out: str, recipe_digest: str, kind: RecordKind) -> ShardReport:
     """Report on a shard that is already there, checking every record of it.
 
     Raises:
         DatasetError: damaged, of another recipe, or not all of these examples.
     """
-    counts = ShardCounts()
+    counts = kind.counts()
     with files.open_bytes(files.join(out, spec.name)) as file:
         reader = RecordReader(file, spec.name)
         for position, record in enumerate(reader):
-            example = decode_example(record)
+            example = kind.decode(record)
             wanted = example_id(spec.split, spec.start + position)
             if example.example_id != wanted or example.recipe_digest != recipe_digest:
                 raise DatasetError(
@@ -83,7 +111,7 @@ def read_shard(spec: ShardSpec, *, out: str, recipe_digest: str) -> ShardReport:
                     expected=f"{wanted} of recipe {recipe_digest[:16]}",
                     fix="delete the shard and run the same command again",
                 )
-            counts.add(example.audio, example.sample_rate_hz, example.events)
+            kind.count_stored(counts, example)
     if reader.num_records != spec.stop - spec.start:
         raise DatasetError(
             f"{spec.name} holds {reader.num_records} examples",

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +21,14 @@ from beam_jobs.bank_store import open_bank
 from beam_jobs.dataflow import JobNotStarted
 from beam_jobs.job import SynthesisJob
 from beam_jobs.runners import DEFAULT_NUM_WORKERS, Engine
+from beam_jobs.running import run_job
 from beam_jobs.stored import read_manifest
 from beam_jobs.transforms import SynthesizeScenes
-from beam_jobs.watching import Progress, watched
+from beam_jobs.watching import Progress
 from pipeline.clip_bank import ClipBank
 from pipeline.recipe_file import load_recipe
 from pipeline.scene_source import SceneSource
 from schemas.dataset import Manifest, plan_shards
-from schemas.errors import DatasetError, WakebeamError
 from schemas.recipe import Recipe
 
 
@@ -123,26 +122,28 @@ def _make(
         clips = open_bank(job.bank, job.bank_digest)
     splits = sorted({shard.split for shard in job.shards})
     sources = [SceneSource(job.recipe, clips, split) for split in splits]  # refuse what can't be
-    pipeline = engine.pipeline(SynthesizeScenes(job))
-    if engine.is_dry_run:
-        engine.run(pipeline)  # ends by JobNotStarted; nothing was written
-    with output_state.alone(out):
-        try:
-            state = output_state.examine(job)
-        except WakebeamError:
-            if not overwrite:
-                raise
-            output_state.clear(job.out)
-            state = output_state.examine(job)
-        if state == "complete":
-            return SynthesisResult(read_manifest(job.out), True, len(job.shards), 0)
-        output_state.begin(job)
+
+    def compile_loops() -> None:
+        """Once, before workers would at the same time."""
         for source in sources:
             with contextlib.suppress(Exception):  # the job says of each scene why it can't be made
-                _ = source[0]  # compiles the loops once, before workers would at the same time
-        with watched(progress, job.num_examples, job.out, lambda: _num_done(job)):
-            engine.run(pipeline)
-        return _outcome(job)
+                _ = source[0]
+
+    made = run_job(
+        job,
+        engine,
+        SynthesizeScenes(job),
+        lock=out,
+        overwrite=overwrite,
+        prepare=compile_loops,
+        bytes_each=_bytes_each(job),
+        progress=progress,
+    )
+    manifest = read_manifest(job.out)
+    if not made:
+        return SynthesisResult(manifest, True, len(job.shards), 0)
+    reused = int(manifest.run["shards_reused"])
+    return SynthesisResult(manifest, False, reused, len(manifest.shards) - reused)
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -186,26 +187,10 @@ def _recipe(location: str) -> Recipe:
         return load_recipe(copy)
 
 
-def _num_done(job: SynthesisJob) -> int:
-    """About how many examples are written; counted in bytes, since engines differ."""
+def _bytes_each(job: SynthesisJob) -> float:
+    """About how long a record is."""
     samples = job.recipe.scene.duration_s * job.recipe.sample_rate_hz
-    bytes_each = samples * (2.0 if job.recipe.dataset.encoding == "pcm16" else 1.2)
-    return int(output_state.bytes_written(job.out) / bytes_each)
-
-
-def _outcome(job: SynthesisJob) -> SynthesisResult:
-    failures_path = files.join(job.out, output_state.FAILURES_NAME)
-    if files.exists(failures_path):
-        failures = json.loads(files.read_text(failures_path))
-        name, reason = next(iter(failures.items()))
-        more = f"; {len(failures) - 1} more failed" if len(failures) > 1 else ""
-        raise DatasetError(
-            f"the data set is not complete: {name}: {reason}{more}",
-            fix=f"see {failures_path}; the same command keeps the shards that are done",
-        )
-    manifest = read_manifest(job.out)
-    reused = int(manifest.run["shards_reused"])
-    return SynthesisResult(manifest, False, reused, len(manifest.shards) - reused)
+    return samples * (2.0 if job.recipe.dataset.encoding == "pcm16" else 1.2)
 
 
 if __name__ == "__main__":

@@ -100,6 +100,27 @@ def detector_output(
     return _png(figure)
 
 
+def attention_map(weights: np.ndarray, text: str, answer: str, title: str) -> bytes:
+    """Return a PNG of attention.
+
+    Args:
+        weights: (len(answer), len(text)) how much each position counted.
+        text: what was read.
+        answer: what was written.
+        title: above the picture.
+    """
+    figure = Figure(figsize=(1.2 + 0.28 * len(text), 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    shown = axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    axes.set_xticks(range(len(text)), ["␣" if c == " " else c for c in text])
+    axes.set_yticks(range(len(answer)), list(answer))
+    axes.set_xlabel("read")
+    axes.set_ylabel("written")
+    axes.set_title(title)
+    figure.colorbar(shown, ax=axes, label="weight")
+    return _png(figure)
+
+
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)

@@ -48,14 +48,14 @@ def read_dataset(data: str) -> StoredDataset:
 
 def read_text(path: str) -> str | None:
     """Return the contents of a small file at a path or URI, or None where there is none."""
-    _know_stores(path)
+    know_stores(path)
     if not tf.io.gfile.exists(path):
         return None
     with tf.io.gfile.GFile(path) as file:
         return str(file.read())
 
 
-def _know_stores(path: str) -> None:
+def know_stores(path: str) -> None:
     """Let tf.io.gfile open s3:// and hdfs://, which come with tensorflow-io.
 
     Its S3 client has variables of its own; where AWS's name another endpoint it follows them.

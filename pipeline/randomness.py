@@ -29,6 +29,7 @@ class Purpose(enum.IntEnum):
     """What a stream is for. Numbers are part of the stored bytes: never reuse one."""
 
     SCENE = 1
+    DATE_PAIR = 2
 
 
 class Draws:

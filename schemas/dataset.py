@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from schemas.canonical import digest
+from schemas.canonical import canonical_json, digest
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS, Recipe
 from schemas.units import seconds_to_samples
@@ -53,9 +53,18 @@ def plan_shards(
     """
     samples = seconds_to_samples(recipe.scene.duration_s, recipe.sample_rate_hz)
     per_shard = max(1, recipe.dataset.shard_bytes // (2 * samples + _RECORD_OVERHEAD_BYTES))
+    return divided(recipe.dataset.num_examples.model_dump(), per_shard, first_example)
+
+
+def divided(
+    num_examples: Mapping[str, int],
+    per_shard: int,
+    first_example: Mapping[str, int] | None = None,
+) -> tuple[ShardSpec, ...]:
+    """Divide {split: examples} into shards of `per_shard` or less, MOST_SHARDS of them at most."""
     specs = []
     for split in SPLITS:
-        total = getattr(recipe.dataset.num_examples, split)
+        total = num_examples[split]
         first = (first_example or {}).get(split, 0)
         num_shards = min(-(-total // per_shard), MOST_SHARDS)
         for i in range(num_shards):
@@ -150,7 +159,7 @@ class Manifest:
 
     def changes(self, recipe: Recipe) -> list[str]:
         """Name what in `recipe` differs from what this data set was made from; its bank aside."""
-        return list(_changes(self.content, recipe.content(str(self.content.get("bank")))))
+        return changes_between(self.content, recipe.content(str(self.content.get("bank"))))
 
     def num_examples(self, split: str) -> int:
         """Return the number of examples of `split`."""
@@ -200,9 +209,14 @@ class Manifest:
             ) from error
 
 
+def changes_between(old: Any, new: Any) -> list[str]:
+    """Name the places at which two JSON values differ, each with both values."""
+    return list(_changes(old, new))
+
+
 def _changes(old: Any, new: Any, place: str = "") -> Iterator[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             yield from _changes(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
-    elif json.dumps(old) != json.dumps(new):
+    elif canonical_json(old) != canonical_json(new):
         yield f"{place}: {json.dumps(old)} → {json.dumps(new)}"

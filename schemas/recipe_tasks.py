@@ -7,6 +7,7 @@ A recipe file that says `task: NAME` is one of these; one that doesn't is a dete
 from __future__ import annotations
 
 from schemas.recipe_commands import CommandsRecipe
+from schemas.recipe_dates import DatesRecipe
 from schemas.recipe_embeddings import EmbeddingsRecipe
 from schemas.recipe_task import TaskRecipe
 
@@ -14,6 +15,7 @@ __all__ = ["TASK_RECIPES", "TaskRecipe"]
 
 TASK_RECIPES: dict[str, type[TaskRecipe]] = {
     "commands": CommandsRecipe,
+    "dates": DatesRecipe,
     "embeddings": EmbeddingsRecipe,
 }
 """The class of each `task`."""

@@ -9,7 +9,7 @@ the whole chain. A generation that isn't closed by a manifest isn't there for re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,7 +28,7 @@ class ShardedSet(Protocol):
     def num_examples(self, split: str) -> int:
         """Return the number of examples of `split`."""
 
-    def shards(self, split: str) -> tuple[tuple[str, ShardEntry], ...]:
+    def shards(self, split: str) -> Sequence[tuple[str, ShardEntry]]:
         """Return (path or URI, entry) of each shard of `split`."""
 
 

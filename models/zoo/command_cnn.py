@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from models.features import mel_bands
+from pipeline.mel import mel_bands
 from schemas.errors import TrainingError
 from schemas.recipe_commands import CommandCnn, CommandFeatures
 

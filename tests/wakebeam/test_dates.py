@@ -1,0 +1,84 @@
+"""The date translator as a user makes it: synth, train, evaluate, on a small recipe."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from schemas.errors import WakebeamError
+from tests.wakebeam.conftest import Workplace
+from wakebeam.tasks import open_task
+from wakebeam.tasks.dates import make_task
+
+RECIPE = """
+schema: 1
+task: dates
+name: small
+seed: 3
+dates:
+  first: 2000-01-01
+  last: 2009-12-31
+  writings: [{locales: [en_GB], formats: [dd.MM.y]}]
+dataset: {num_examples: {train: 3000, validation: 200, test: 300}, examples_per_shard: 1000}
+model: {family: date_attention, longest_text: 20, encoder_units: 16, decoder_units: 32}
+training: {epochs: 8, batch_size: 50, optimizer: adam, learning_rate: 0.02}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Workplace:
+    folder = tmp_path_factory.mktemp("dates")
+    (folder / "w").mkdir()
+    (folder / "w/recipe.yaml").write_text(RECIPE)
+    made = Workplace(folder)
+    assert "5 shards; 3500 pairs" in made("synth", "w", "--num-workers", 1).stdout
+    made("train", "w")
+    return made
+
+
+def test_R76_a_small_translator_is_right_on_days_it_never_saw(place: Workplace) -> None:
+    values = json.loads(place("evaluate", "w/model", "--json").stdout)
+    test = values["test"]
+    assert test["pairs"] == 300
+    assert test["exact_match"] > 0.9
+    low, high = test["interval"]
+    assert 0.8 < low < test["exact_match"] <= high + 1e-9
+    assert len(values["trials"]) == 8
+    assert values["trials"][0]["text"] == "3 May 1979"
+    model = place.folder / "w/model"
+    assert json.loads((model / "evaluation.json").read_text()) == values
+    assert (model / "evaluation.png").read_bytes()[:4] == b"\x89PNG"
+    text = (model / "evaluation.txt").read_text()
+    assert "days that training never saw" in text and "21th of August 2016" in text
+
+
+def test_R76_days_of_the_test_are_not_in_training(place: Workplace) -> None:
+    from pipeline.date_pairs import decode_pair
+    from pipeline.tfrecord import RecordReader
+
+    days: dict[str, set[str]] = {}
+    for path in (place.folder / "w/data").rglob("*.tfrecord"):
+        with path.open("rb") as file:
+            found = {decode_pair(record).date for record in RecordReader(file, path.name)}
+        days.setdefault(path.parent.name, set()).update(found)
+    assert set(days) == {"train", "validation", "test"}
+    assert not days["test"] & (days["train"] | days["validation"])
+
+
+def test_what_is_done_is_not_done_again(place: Workplace) -> None:
+    assert "already complete" in place("synth", "w", "--num-workers", 1).stdout
+    assert "already trained" in place("train", "w").stdout
+
+
+def test_wrong_requests_are_refused(place: Workplace) -> None:
+    wrong = "dates.writings=[{locales: [en_GB], formats: [d MMM Y]}]"
+    assert "write y" in place("synth", "w", "--set", wrong, code=2).stderr
+    for setting, says in (
+        ("seed=4", "made from another recipe: seed: 3 → 4"),
+        ("model.longest_text=9", "texts of 10 characters"),
+    ):
+        with pytest.raises(WakebeamError, match=says):
+            opened = open_task(place.folder / "w", [setting])
+            assert opened is not None
+            make_task(opened)
