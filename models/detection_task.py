@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,14 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from models.detector import MAX_LOGIT, Detector
+from models.detector import Detector
 from models.event_matching import choose_point, detect_events, event_cost, match_events, sweep
+from models.feature_statistics import find_statistics
 from models.fitting import Judgement
+from models.losses import loss_of
 from models.plots import detector_output
 from models.scoring import score_split
+from pipeline.augmentation import Augmenter, WithPredecessor
 from pipeline.frame_labels import LabelRule
 from pipeline.input_dataset import (
     ShardSource,
@@ -28,17 +31,10 @@ from schemas.canonical import digest
 from schemas.detection import ScoredRecording
 from schemas.errors import TrainingError
 from schemas.recipe import Recipe
+from schemas.recipe_augmentation import Augmentation
 from schemas.stored_dataset import StoredDataset
 
-
-def masked_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Binary cross-entropy from logits, mean over labels: (B, S, L) twice → (B, S).
-
-    Step weights, 0 where the answer doesn't matter, come as Keras' sample weights.
-    """
-    logits = tf.clip_by_value(tf.cast(logits, tf.float32), -MAX_LOGIT, MAX_LOGIT)
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
-    return tf.reduce_mean(losses, axis=-1)
+_MOST_HEARD, _BATCH = 1000, 20
 
 
 class DetectionTask:
@@ -64,10 +60,12 @@ class DetectionTask:
                 fix="raise dataset.num_examples.validation",
             )
         parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
-        sections = [part.model_dump(mode="json") for part in parts]
+        sections = [part.model_dump(mode="json", exclude={"data_service"}) for part in parts]
         self.identity = digest([self.stored.identity(), recipe.seed, *sections])
         self.source: ExampleSource = ShardSource(self.stored, "train", seed=recipe.seed)
-        self._detector = Detector.of(recipe)
+        if recipe.training.augmentation.mixup:
+            self.source = WithPredecessor(self.source)
+        self._plain = Detector.of(recipe)
 
     def build(self) -> keras.Model:
         """Return a new network."""
@@ -75,16 +73,20 @@ class DetectionTask:
 
     def prepare(self) -> Prepare:
         """Return what makes features, labels and step weights of records."""
+        front_end, augmentation = self._plain.front_end, self.recipe.training.augmentation
+        rate = self.stored.sample_rate_hz
+        augmenter = Augmenter(augmentation, self.seed, rate, front_end.hop_samples / rate)
         return prepare_scenes(
             self._detector.features,
             label_rule(self.recipe, self._detector, self.stored),
             encoding=self.stored.encoding,
             example_samples=self.stored.example_samples,
+            augmenter=augmenter if augmentation != Augmentation() else None,
         )
 
     def losses(self) -> dict[str, Any]:
         """Return the loss."""
-        return {"loss": masked_loss}
+        return {"loss": loss_of(self.recipe.training)}
 
     def judge(self, network: keras.Model) -> Judgement:
         """Count events over the validation split."""
@@ -106,7 +108,7 @@ class DetectionTask:
             f"{100 * point.miss_rate:.1f} % missed at "
             f"{point.false_accepts_per_hour:.1f} false accepts/h on validation"
         )
-        shown = partial(self._show, recordings, point.threshold)
+        shown = functools.partial(self._show, recordings, point.threshold)
         return Judgement(event_cost(points), values, remark, shown)
 
     def _show(self, recordings: list[ScoredRecording], threshold: float) -> None:
@@ -149,6 +151,18 @@ class DetectionTask:
         }
         self._detector.with_network(network).save(folder, card)
 
+    @functools.cached_property
+    def _detector(self) -> Detector:
+        """With the statistics of its features, which are found when first needed.
+
+        The first 1,000 scenes, as they are stored, speak for all: scenes are drawn independently.
+        """
+        if self.recipe.features.statistics == "none":
+            return self._plain
+        batches = judged_examples(self.stored, split="train", batch_size=_BATCH)
+        audio = (batch[1] for batch in itertools.islice(batches, _MOST_HEARD // _BATCH))
+        return self._plain.with_statistics(find_statistics(self._plain, audio))
+
 
 def label_rule(recipe: Recipe, detector: Detector, stored: StoredDataset) -> LabelRule:
     """Return how events become labels for a detector's stride."""
@@ -161,4 +175,6 @@ def label_rule(recipe: Recipe, detector: Detector, stored: StoredDataset) -> Lab
         sample_rate_hz=detector.sample_rate_hz,
         positive_weight=recipe.training.positive_weight,
         scene_samples=stored.example_samples,
+        class_weights=recipe.training.class_weights,
+        event_weights=recipe.training.event_weights,
     )

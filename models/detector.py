@@ -5,12 +5,14 @@
 Step j is known once `warmup + (j+1)·hop` samples have been heard. A stream keeps the samples that
 the next frames still need and the states of the layers; its first step starts from zeros (or, for
 a network without padding, after `warmup_samples` of real sound), so that it equals the offline
-scores.
+scores. A front end may keep a state of its own, and statistics of the data set that it learnt from
+go with the model's card.
 """
 
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import tensorflow as tf
 import tf_keras as keras
 from pydantic import TypeAdapter
 
-from models.features import build_front_end
+from models.features import Statistics, build_front_end
 from models.model_files import WEIGHTS_NAME, read_card, save_model
 from models.zoo import build_network
 from models.zoo.cost import multiply_adds_per_step
@@ -48,12 +50,13 @@ class Detector(tf.Module):
         *,
         sample_rate_hz: int,
         labels: tuple[str, ...],
+        statistics: Statistics | None = None,
     ) -> None:
         super().__init__(name="detector")
         self.features_config, self.model_config = features, model
         self.labels = labels
         self.sample_rate_hz = sample_rate_hz
-        self.front_end = build_front_end(features, sample_rate_hz)
+        self.front_end = build_front_end(features, sample_rate_hz, statistics)
         self.network = build_network(
             model, num_features=self.front_end.num_features, num_labels=len(labels)
         )
@@ -100,7 +103,8 @@ class Detector(tf.Module):
     def initial_state(self, batch: int = 1) -> list[np.ndarray]:
         """Return the state of a stream at its start, each (batch, …) float32."""
         zeros = [np.zeros((batch, self._tail), np.float32)]
-        zeros += [np.zeros((batch, *s), np.float32) for s in self.network.state_shapes()]
+        shapes = self.front_end.state_shapes() + self.network.state_shapes()
+        zeros += [np.zeros((batch, *s), np.float32) for s in shapes]
         shape = (batch, self._smoothing - 1, len(self.labels))
         return [*zeros, np.full(shape, _QUIET_LOGIT, np.float32)] if shape[1] else zeros
 
@@ -108,9 +112,12 @@ class Detector(tf.Module):
         """(B, step_samples) and a state → (B, 4, labels) scores and the next state."""
         heard = tf.concat([state[0], samples], axis=1)
         end = -1 if self._smoothing > 1 else None
-        logits, new = self.network.stream(self.front_end(heard), list(state[1:end]))
+        first = 1 + len(self.front_end.state_shapes())
+        num_new = self.step_samples // self.front_end.hop_samples
+        features, old = self.front_end.stream(heard, list(state[1:first]), num_new)
+        logits, new = self.network.stream(features, list(state[first:end]))
         logits = self._clipped(logits)
-        kept = [heard[:, -self._tail :], *new]
+        kept = [heard[:, -self._tail :], *old, *new]
         if self._smoothing == 1:
             return self._smooth(logits, _STEPS_PER_CALL), kept
         logits = tf.concat([state[-1], logits], axis=1)
@@ -120,6 +127,12 @@ class Detector(tf.Module):
         """Return what the network of one stream costs; the front end is not in it."""
         per_step = multiply_adds_per_step(self.network, self.front_end.num_features)
         return round(per_step * self.sample_rate_hz / self.hop_samples)
+
+    def with_statistics(self, statistics: Statistics) -> Detector:
+        """Return this detector with features that are standardised."""
+        other = copy.copy(self)
+        other.front_end = build_front_end(self.features_config, self.sample_rate_hz, statistics)
+        return other
 
     def with_network(self, network: keras.Model) -> Detector:
         """Return this detector with another network of the same build."""
@@ -137,6 +150,8 @@ class Detector(tf.Module):
             "parameters": self.network.count_params(),
             "multiply_adds_per_second": self.multiply_adds_per_second(),
         }
+        if self.front_end.statistics:
+            value["feature_statistics"] = asdict(self.front_end.statistics)
         save_model(self.network, folder, value)
 
     @classmethod
@@ -147,11 +162,15 @@ class Detector(tf.Module):
             TrainingError: there is no finished model.
         """
         card = read_card(folder)
+        found = card.get("feature_statistics")
         detector = cls(
             TypeAdapter(Features).validate_python(card["features"]),
             TypeAdapter(Model).validate_python(card["model"]),
             sample_rate_hz=card["sample_rate_hz"],
             labels=tuple(card["labels"]),
+            statistics=Statistics(tuple(found["mean"]), tuple(found["deviation"]))
+            if found
+            else None,
         )
         detector.network.load_weights(str(folder / WEIGHTS_NAME))
         return detector

@@ -30,6 +30,7 @@ from models.initial_weights import InitialWeights
 from models.learning_rates import learning_rate_of
 from models.model_files import WEIGHTS_NAME, read_card
 from models.random_layers import generators_of, layers_own_generators
+from models.step_clock import StepClock
 from models.strategies import create_strategy, share_of, this_worker
 from models.training_folder import TrainingFolder
 from pipeline.inputs.source import ExampleSource, Prepare, batches
@@ -116,12 +117,14 @@ class FitResult:
         resumed_from_epoch: epochs that an earlier run had done; 0 for a fresh start.
         resumed_from_step: steps of the next one that it had done.
         already_complete: nothing was left to do.
+        timing: where the time went, for people.
     """
 
     card: dict[str, Any]
     resumed_from_epoch: int
     resumed_from_step: int
     already_complete: bool
+    timing: str = ""
 
 
 def fit(
@@ -212,7 +215,7 @@ def fit(
     while epoch < config.epochs and not watch.is_stale():
         # An epoch that was begun is fitted alone: Keras wants equally long ones.
         until = epoch + 1 if step else config.epochs
-        data = _distributed(strategy, task, range(epoch, until), step)
+        data = _distributed(strategy, task, range(epoch, until), step, watch.clock)
         try:
             network.fit(
                 data,
@@ -240,7 +243,7 @@ def fit(
             break
     card = _finish(task, kept, judged, init_from)
     strategy.run(tf.function(_meet))
-    return FitResult(card, *began, False)
+    return FitResult(card, *began, False, watch.clock.summary())
 
 
 def _meet() -> tf.Tensor:
@@ -271,7 +274,7 @@ def optimizer_of(config: Fitting, rate: Any) -> keras.optimizers.Optimizer:
 
 
 def _distributed(
-    strategy: tf.distribute.Strategy, task: Task, epochs: range, first_step: int
+    strategy: tf.distribute.Strategy, task: Task, epochs: range, first_step: int, clock: StepClock
 ) -> tf.data.Dataset:
     """Batches of this process, one for each of its devices."""
 
@@ -283,11 +286,12 @@ def _distributed(
             epochs=epochs,
             first_step=first_step,
             share=share,
+            data_service=task.fitting.data_service,
         )
 
     share = share_of(strategy)
     if strategy.num_replicas_in_sync == 1:
-        return made(share)
+        return clock.watched(made(share))
     return strategy.distribute_datasets_from_function(lambda _context: made(share))
 
 
@@ -321,11 +325,13 @@ class _Watch(keras.callbacks.Callback):
         self._remark = ""
         self._began_s = time.monotonic()
         self._base = (0, 0.0)
+        self.clock = StepClock()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._began_s = time.monotonic()
         done = int(self._place.steps.numpy())
         self._base = (done, float(self._place.loss_sum.numpy()))
+        self.clock.epoch_begins()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss = (logs or {}).get("loss", math.nan)  # the mean of this call's epoch so far
@@ -339,6 +345,7 @@ class _Watch(keras.callbacks.Callback):
         self._place.loss_sum.assign(self._base[1] + loss * (batch + 1))
         if done % self._steps and done % self._task.fitting.checkpoint_steps == 0:
             self._manager.save()
+        self.clock.step_ends()
         self._report(done)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -352,6 +359,7 @@ class _Watch(keras.callbacks.Callback):
             "cost": judgement.cost,
             "learning_rate": float(self._rate(self.model.optimizer.iterations)),
             **judgement.values,
+            **self.clock.epoch_values(),
             "seconds": round(time.monotonic() - self._began_s, 2),
         }
         self._folder.add(entry)

@@ -2,12 +2,16 @@
 
 Step j has seen the audio up to sample e_j = warmup + (j+1)·hop. For a keyword [onset, offset):
 
-    positive   offset + start_s ≤ e_j ≤ offset + end_s               label 1, weight positive_weight
+    positive   offset + start_s ≤ e_j ≤ offset + end_s      label 1, weight positive_weight · w
     ignored    onset + fraction·length ≤ e_j ≤ offset + ignore_after_s, else       weight 0
-    otherwise                                                         label 0, weight 1
+    otherwise                                               label 0, weight v
 
-A step that is positive for any keyword is never ignored. So one data set trains models of any
-stride, and no label rule is baked into a record.
+w is the label's weight in `class_weights`, 1 if it has none; v is 1, or under an event of a kind in
+`event_weights` that kind's: onset < e_j ≤ offset + max(0, end_s), where the event could be taken
+for a keyword. The larger of several weights holds. A step that is positive for any keyword is never
+ignored. So one data set trains models of any stride, and no label rule is baked into a record.
+
+Under the rule `event` the steps with onset < e_j ≤ offset are positive; else it is the same.
 
 The rule `exercise` is that of the classic ten-second exercise, kept for comparison: positions are
 whole milliseconds, the last one of a keyword is e = onset + length − 1, and of the steps 0 … S−1
@@ -17,7 +21,9 @@ ignored. Its clock differs from that of the network's output by up to 3.1 steps.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,6 +46,9 @@ class LabelRule:
         positive_weight: weight of a positive step.
         exercise_ms: length of the scene under the rule `exercise`, else 0.
         sample_rate_hz: of the positions.
+        whole_event: the rule is `event`.
+        class_weights: factor of `positive_weight`, (label, factor) each; 1 for other labels.
+        event_weights: (kind, weight) of the steps under events that are no keywords.
     """
 
     labels: tuple[str, ...]
@@ -53,6 +62,9 @@ class LabelRule:
     positive_weight: float
     exercise_ms: int = 0
     sample_rate_hz: int = 1
+    whole_event: bool = False
+    class_weights: tuple[tuple[str, float], ...] = ()
+    event_weights: tuple[tuple[str, float], ...] = ()
 
     @classmethod
     def of(
@@ -66,6 +78,8 @@ class LabelRule:
         sample_rate_hz: int,
         positive_weight: float,
         scene_samples: int = 0,
+        class_weights: Mapping[str, float] = MappingProxyType({}),
+        event_weights: Mapping[Any, float] = MappingProxyType({}),
     ) -> LabelRule:
         """Convert the recipe's window to samples; `exercise` also needs the scene's length."""
         return cls(
@@ -80,7 +94,21 @@ class LabelRule:
             positive_weight=positive_weight,
             exercise_ms=1000 * scene_samples // sample_rate_hz if window.rule == "exercise" else 0,
             sample_rate_hz=sample_rate_hz,
+            whole_event=window.rule == "event",
+            class_weights=tuple(class_weights.items()),
+            event_weights=tuple(event_weights.items()),
         )
+
+    def positive_weights(self) -> npt.NDArray[np.float32]:
+        """Return (labels,) float32: the weight of a step that is positive for each."""
+        factors = dict(self.class_weights)
+        return np.array(
+            [self.positive_weight * factors.get(label, 1.0) for label in self.labels], np.float32
+        )
+
+    def fooled(self, ends: Any, offset: Any) -> Any:
+        """Return whether an event's answer could come at a step; arrays or tensors."""
+        return ends <= offset + max(0, self.end_samples)
 
     def step_ends(self) -> npt.NDArray[np.int64]:
         """Return (num_steps,) int64: the samples that each step has seen."""
@@ -92,6 +120,7 @@ def frame_labels(
     onsets: npt.NDArray[np.int64],
     offsets: npt.NDArray[np.int64],
     label_indices: npt.NDArray[np.int64],
+    others: Sequence[tuple[int, int, str]] = (),
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return labels and weights of one example; the plain form of what the input data set does.
 
@@ -100,6 +129,7 @@ def frame_labels(
         onsets: (num_keywords,) int64 samples.
         offsets: (num_keywords,) int64 samples.
         label_indices: (num_keywords,) int64 into `rule.labels`.
+        others: onset, offset and kind of the events that are no keywords.
 
     Returns:
         (num_steps, num_labels) float32 in {0, 1} and (num_steps,) float32.
@@ -112,13 +142,20 @@ def frame_labels(
             first = exercise_step(last_ms(onset, offset, rule), rule) + 1
             labels[first : first + EXERCISE_STEPS, label] = 1.0
             continue
-        hit = (ends >= offset + rule.start_samples) & (ends <= offset + rule.end_samples)
+        if rule.whole_event:
+            hit = (ends > onset) & (ends <= offset)
+        else:
+            hit = (ends >= offset + rule.start_samples) & (ends <= offset + rule.end_samples)
         labels[hit, label] = 1.0
         begin = onset + int(rule.ignore_fraction * (offset - onset))
         ignored |= (ends >= begin) & (ends <= offset + rule.ignore_after_samples)
-    positive = labels.max(axis=1, initial=0.0) > 0
-    weights = np.where(positive, rule.positive_weight, np.where(ignored, 0.0, 1.0))
-    return labels, weights.astype(np.float32)
+    heavy = np.zeros(rule.num_steps)
+    for onset, offset, kind in others:
+        under = (ends > onset) & rule.fooled(ends, offset)
+        heavy[under] = np.maximum(heavy[under], dict(rule.event_weights).get(kind, 0.0))
+    plain = np.where(ignored, 0.0, np.where(heavy > 0, heavy, 1.0))
+    positive = (labels * rule.positive_weights()).max(axis=1, initial=0.0)
+    return labels, np.where(positive > 0, positive, plain).astype(np.float32)
 
 
 EXERCISE_STEPS = 50

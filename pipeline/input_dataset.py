@@ -1,7 +1,7 @@
 """Scenes for a network: read from shards or rendered live, decoded, labelled.
 
     shards (order by seed and epoch) → interleave → shuffle → (inputs.source.batches)
-      → parse → decode → features (the model's own front end) and labels from events
+      → parse → decode → augment → features (the model's own front end) and labels from events
 
 Keras is not imported; the front end is handed in.
 """
@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.frame_labels import EXERCISE_STEPS, LabelRule, exercise_step, last_ms
+from pipeline.augmentation import Augmenter
+from pipeline.frame_labels import LabelRule
 from pipeline.inputs.source import Prepare
+from pipeline.inputs.step_labels import Events, step_labels
 from pipeline.scene_source import SceneSource
 from schemas import example as names
 from schemas.detection import ReferenceEvent
@@ -155,6 +157,7 @@ def prepare_scenes(
     *,
     encoding: str,
     example_samples: int,
+    augmenter: Augmenter | None = None,
 ) -> Prepare:
     """Return what makes training batches of scene records.
 
@@ -163,16 +166,26 @@ def prepare_scenes(
         rule: how events become labels.
         encoding: of the audio.
         example_samples: of every example.
+        augmenter: changes sounds, events and features; for mixup the records come in pairs.
 
     Returns:
         (B,) records → ((B, frames, features), (B, steps, labels), (B, steps)) float32.
     """
 
-    def prepare(batch: tf.Tensor, _epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        parsed = tf.io.parse_example(batch, _SPEC)
+    def heard(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Events]:
+        parsed = tf.io.parse_example(records, _SPEC)
         audio = _decode(parsed[names.AUDIO_ENCODED], encoding, example_samples)
-        labels, weights = _labels(parsed, rule)
-        return feature_fn(audio), labels, weights
+        return parsed[names.EXAMPLE_ID], audio, Events.of(parsed)
+
+    def prepare(batch: Any, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        records, *others = batch if isinstance(batch, tuple) else (batch,)
+        ids, audio, events = heard(records)
+        if augmenter is None:
+            return feature_fn(audio), *step_labels(events, rule)
+        keys = augmenter.keys(ids, epoch)
+        before = heard(others[0])[1:] if others else None
+        audio, events = augmenter.sounds(keys, audio, events, before)
+        return augmenter.features(keys, feature_fn(audio)), *step_labels(events, rule)
 
     return prepare
 
@@ -221,27 +234,3 @@ def _decode(encoded: tf.Tensor, encoding: str, num_samples: int) -> tf.Tensor:
         pcm = tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([None], tf.int16))
     audio = tf.cast(tf.ensure_shape(pcm, [None, num_samples]), tf.float32)
     return audio / FULL_SCALE
-
-
-def _labels(parsed: dict[str, tf.RaggedTensor], rule: LabelRule) -> tuple[tf.Tensor, tf.Tensor]:
-    """The rule of frame_labels.py over a batch, without loops."""
-    onset = parsed[names.EVENTS_ONSET_SAMPLES].to_tensor(0)[:, :, None]  # (B, E, 1)
-    offset = parsed[names.EVENTS_OFFSET_SAMPLES].to_tensor(0)[:, :, None]
-    keyword = parsed[names.EVENTS_KIND].to_tensor(b"")[:, :, None] == b"keyword"
-    names_of = parsed[names.EVENTS_LABEL].to_tensor(b"")[:, :, None]
-    ends = tf.constant(rule.step_ends(), tf.int64)[None, None, :]  # (1, 1, S)
-    hit = keyword & (ends >= offset + rule.start_samples) & (ends <= offset + rule.end_samples)
-    if rule.exercise_ms:
-        steps = tf.range(rule.num_steps, dtype=tf.int64)[None, None, :]
-        begun = exercise_step(last_ms(onset, offset, rule), rule)
-        hit = keyword & (steps > begun) & (steps <= begun + EXERCISE_STEPS)
-    length = tf.cast(offset - onset, tf.float64)
-    begin = onset + tf.cast(tf.cast(rule.ignore_fraction, tf.float64) * length, tf.int64)
-    ignored = keyword & (ends >= begin) & (ends <= offset + rule.ignore_after_samples)
-    of_label = names_of == tf.constant(list(rule.labels))[None, None, :]  # (B, E, L)
-    per_label = hit[:, :, :, None] & of_label[:, :, None, :]  # (B, E, S, L)
-    labels = tf.cast(tf.reduce_any(per_label, axis=1), tf.float32)
-    positive = tf.reduce_any(labels > 0, axis=-1)
-    some_ignored = tf.reduce_any(ignored, axis=1) & (rule.exercise_ms == 0)
-    plain = tf.where(some_ignored, 0.0, 1.0)
-    return labels, tf.where(positive, rule.positive_weight, plain)

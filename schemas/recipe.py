@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from schemas.canonical import digest
+from schemas.recipe_features import Features, Linear, LogMel, Mfcc, Pcen, Specgram
 from schemas.recipe_scene import (
     Babble,
     CountRange,
@@ -31,11 +32,8 @@ from schemas.recipe_training import (
     BcResnet,
     Crnn,
     Evaluation,
-    Features,
     LabelWindow,
-    LogMel,
     Model,
-    Specgram,
     StreamTcn,
     Training,
     TriggerGru,
@@ -58,13 +56,16 @@ __all__ = [
     "Fractions",
     "KeywordMaterial",
     "LabelWindow",
+    "Linear",
     "LogMel",
     "Material",
+    "Mfcc",
     "Model",
     "NegativeKind",
     "NegativeMaterial",
     "NumExamples",
     "Overlay",
+    "Pcen",
     "PinnedEvent",
     "Recipe",
     "RoomMaterial",
@@ -209,10 +210,16 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _belong_together(self) -> Recipe:
-        if self.features.family != self.model.made_for:
+        if self.features.family not in self.model.made_for:
             raise ValueError(
                 f"model.family {self.model.family} is made for features.family "
-                f"{self.model.made_for}, not {self.features.family}"
+                f"{' or '.join(self.model.made_for)}, not {self.features.family}"
+            )
+        unknown = sorted(set(self.training.class_weights) - set(self.labels))
+        if unknown:
+            raise ValueError(
+                f"training.class_weights: no keyword has the label {unknown[0]!r} "
+                f"(known: {', '.join(self.labels)})"
             )
         self._check_frames()
         if not self.material.room and "room" in {**self.scene.effects, **self.scene.channel}:
@@ -224,7 +231,7 @@ class Recipe(Section):
                     f"scene.pinned: no clip of the recipe has the label {pinned.label!r} "
                     f"(known: {', '.join(sorted(known))})"
                 )
-        if isinstance(self.features, LogMel):
+        if isinstance(self.features, LogMel | Mfcc | Pcen):
             nyquist = self.sample_rate_hz / 2
             if not self.features.low_hz < self.features.high_hz <= nyquist:
                 raise ValueError(
@@ -234,15 +241,11 @@ class Recipe(Section):
         return self
 
     def _check_frames(self) -> None:
-        if isinstance(self.features, LogMel):
+        if isinstance(self.features, Specgram):
+            window, hop = self.features.window_samples, self.features.hop_samples
+        else:
             window = seconds_to_samples(self.features.window_s, self.sample_rate_hz)
             hop = seconds_to_samples(self.features.hop_s, self.sample_rate_hz)
-            if self.features.fft_size & (self.features.fft_size - 1):
-                raise ValueError(
-                    f"features.fft_size must be a power of two, got {self.features.fft_size}"
-                )
-        else:
-            window, hop = self.features.window_samples, self.features.hop_samples
         if not hop < window:
             raise ValueError(
                 f"features: a window must be longer than a hop, got {window} and {hop} samples"

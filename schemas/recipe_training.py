@@ -1,4 +1,4 @@
-"""The recipe's `features`, `model`, `training` and `evaluation`."""
+"""The recipe's `model`, `training` and `evaluation`."""
 
 from __future__ import annotations
 
@@ -6,40 +6,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from schemas.recipe_augmentation import Augmentation
+from schemas.recipe_scene import NegativeKind
 from schemas.recipe_section import Section
 
-
-class LogMel(Section):
-    """Causal log-mel energies; HTK mel scale, left padding only."""
-
-    family: Literal["log_mel"] = "log_mel"
-    window_s: float = Field(0.025, ge=0.001, le=1)
-    hop_s: float = Field(0.010, ge=0.001, le=1)
-    fft_size: int = Field(512, ge=16, le=2**16, description="a power of two")
-    num_mels: int = Field(40, ge=4, le=256)
-    low_hz: float = Field(80.0, ge=0)
-    high_hz: float = Field(7600.0, gt=0)
-
-
-class Specgram(Section):
-    """The reference exercise's power spectrogram on raw int16 counts, without padding."""
-
-    family: Literal["specgram"] = "specgram"
-    window_samples: int = Field(200, ge=8, le=2**16)
-    hop_samples: int = Field(80, ge=1, le=2**16)
-    compression: Literal["none", "log"] = Field(
-        "none", description="log: ln(1 + power), which levels move rather than scale"
-    )
-
-
-Features = Annotated[LogMel | Specgram, Field(discriminator="family")]
-"""A recipe's `features`, by its `family`."""
+_CAUSAL = ("log_mel", "mfcc", "pcen", "linear")
+Weight = Annotated[float, Field(gt=0)]
 
 
 class StreamTcn(Section):
     """The default detector: a small convolutional front and dilated temporal blocks."""
 
-    made_for: ClassVar[str] = "log_mel"
+    made_for: ClassVar[tuple[str, ...]] = _CAUSAL
     family: Literal["stream_tcn"] = "stream_tcn"
     channels: int = Field(96, ge=8, le=1024)
     num_blocks: int = Field(8, ge=1, le=32)
@@ -49,7 +27,7 @@ class StreamTcn(Section):
 class TriggerGru(Section):
     """The ten-second reference network (523,329 parameters with its defaults)."""
 
-    made_for: ClassVar[str] = "specgram"
+    made_for: ClassVar[tuple[str, ...]] = ("specgram",)
     family: Literal["trigger_gru"] = "trigger_gru"
     filters: int = Field(196, ge=1)
     units: int = Field(128, ge=1)
@@ -60,7 +38,7 @@ class TriggerGru(Section):
 class BcResnet(Section):
     """Broadcasted residual learning, causal in time: few operations for its size."""
 
-    made_for: ClassVar[str] = "log_mel"
+    made_for: ClassVar[tuple[str, ...]] = _CAUSAL
     family: Literal["bc_resnet"] = "bc_resnet"
     channels: int = Field(24, ge=8, le=96, multiple_of=2, description="of the narrowest stage")
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -69,7 +47,7 @@ class BcResnet(Section):
 class Crnn(Section):
     """A convolutional front and gated recurrent layers, which remember without limit."""
 
-    made_for: ClassVar[str] = "log_mel"
+    made_for: ClassVar[tuple[str, ...]] = _CAUSAL
     family: Literal["crnn"] = "crnn"
     filters: int = Field(32, ge=4, le=256)
     units: int = Field(64, ge=4, le=512)
@@ -88,8 +66,10 @@ class LabelWindow(Section):
     end that are not positive have weight 0: firing there is neither right nor wrong.
     """
 
-    rule: Literal["window", "exercise"] = Field(
-        "window", description="exercise: fifty steps after the end, on the classic exercise's clock"
+    rule: Literal["window", "event", "exercise"] = Field(
+        "window",
+        description="window: from start_s to end_s; event: all of the keyword; exercise: fifty "
+        "steps after the end, on the classic exercise's clock",
     )
     start_s: float = -0.05
     end_s: float = 0.25
@@ -134,13 +114,31 @@ class Fitting(Section):
     checkpoint_steps: int = Field(500, ge=1, description="between checkpoints within an epoch")
     strategy: Literal["auto", "one", "mirrored", "multiworker"] = "auto"
     mixed_precision: bool = Field(False, description="float16 on a GPU, bfloat16 elsewhere")
+    data_service: str | None = Field(
+        None,
+        pattern=r"^grpc://.+:\d+$",
+        description="a tf.data service that makes the batches; their order isn't the seed's then",
+    )
 
 
 class Training(Fitting):
     """How a detector is fitted."""
 
     positive_weight: float = Field(4.0, gt=0)
+    class_weights: dict[str, Weight] = Field(
+        {}, description="by label: factor of a positive step's weight"
+    )
+    event_weights: dict[NegativeKind, Weight] = Field(
+        {}, description="by kind of event: weight of the steps that it could fool, else 1"
+    )
     label_window: LabelWindow = LabelWindow()
+    loss: Literal["cross_entropy", "focal", "max_pool"] = Field(
+        "cross_entropy",
+        description="focal: less weight for steps that are right anyway; max_pool: of the steps "
+        "of a keyword only the highest counts",
+    )
+    focal_gamma: float = Field(2.0, ge=0, le=10, description="focal only")
+    augmentation: Augmentation = Augmentation()
 
 
 class Evaluation(Section):

@@ -58,6 +58,8 @@ def train(
             began = began.removesuffix("; ") + "; "
         trained = f"{began}{result.card['epochs_trained']} epochs"
         show(f"{workspace.model}: {trained}{_size(workspace.model)}")
+        if result.timing:
+            show(f"time: {result.timing}")
 
 
 @APP.command(epilog="Example: wakebeam retrain w/recipe.yaml --since w/model --append 2000")

@@ -5,6 +5,10 @@ A source gives the raw records of an epoch in an order that is a pure function o
 worker's share, leaves out what a killed run had done, and only then decodes.
 
     source.records(epoch) → global batches → skip → share of this worker → prepare → prefetch
+
+A tf.data service may do all of this elsewhere. Each of its workers then takes an epoch at a time,
+so that with several of them batches come in an order that no seed gives, and epochs are mixed; none
+is lost and none comes twice over the whole training. What rests on the order is refused by name.
 """
 
 from __future__ import annotations
@@ -62,6 +66,7 @@ def batches(
     first_step: int = 0,
     share: Share = Share(),
     deterministic: bool = True,
+    data_service: str | None = None,
 ) -> tf.data.Dataset:
     """Return the batches of several epochs, one after another.
 
@@ -73,10 +78,14 @@ def batches(
         first_step: global batches of the first epoch that are done already.
         share: this process's part; each device gets batch_size / (devices of all) examples.
         deterministic: False lets batches come in any order, a little faster.
+        data_service: address of a dispatcher whose workers make the batches.
 
     Raises:
-        TrainingError: the batch can't be divided evenly.
+        TrainingError: the batch can't be divided evenly, or with a data service the order of the
+            batches matters.
     """
+    if data_service:
+        _require_any_order(first_step, share)
     devices = share.num_workers * share.num_replicas
     if batch_size % devices:
         raise TrainingError(
@@ -101,11 +110,31 @@ def batches(
         made = made.flat_map(cut)
     options = tf.data.Options()
     options.deterministic = deterministic
-    return (
-        made.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
-        .prefetch(tf.data.AUTOTUNE)
-        .with_options(options)
-    )
+    made = made.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
+    if data_service:
+        made = made.apply(
+            tf.data.experimental.service.distribute(
+                tf.data.experimental.service.ShardingPolicy.DYNAMIC, data_service
+            )
+        )
+    return made.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _require_any_order(first_step: int, share: Share) -> None:
+    if first_step:
+        raise TrainingError(
+            f"training.data_service, and {first_step} steps of an epoch are done",
+            expected="a training that goes on at the beginning of an epoch: which examples of this "
+            "one were seen is not known",
+            fix="leave training.data_service out to go on, or pass --overwrite",
+        )
+    if share.num_workers > 1:
+        raise TrainingError(
+            "training.data_service with training.strategy multiworker",
+            expected="one process for each training: the parts of a global batch that processes "
+            "take would not belong together",
+            fix="leave one of the two out",
+        )
 
 
 def _whole(parts: tuple[Any, ...]) -> Any:

@@ -16,7 +16,7 @@ from models.features import SpecgramFrontEnd
 from models.model_files import write_json
 from models.streaming import MODEL_NAME, StreamingDetector
 from pipeline.frame_labels import LabelRule, frame_labels
-from pipeline.input_dataset import _labels
+from pipeline.inputs.step_labels import Events, step_labels
 from pipeline.mel import mel_bands
 from schemas import example as names
 from schemas.recipe import BcResnet, Crnn, LabelWindow, LogMel, Specgram, StreamTcn, TriggerGru
@@ -148,7 +148,7 @@ def test_labels_in_the_graph_equal_the_plain_rule() -> None:
         names.EVENTS_KIND: tf.ragged.constant([list(r[2]) for r in rows], tf.string),
         names.EVENTS_LABEL: tf.ragged.constant([list(r[3]) for r in rows], tf.string),
     }
-    labels, weights = _labels(parsed, rule)
+    labels, weights = step_labels(Events.of(parsed), rule)
     for i, (onset, offset, kind, label) in enumerate(rows):
         keyword = kind == "keyword"
         index = np.array(["ab".index(x) for x in label[keyword]], int)

@@ -192,7 +192,7 @@ def _ones(end_ms: int) -> list[int]:
 
 
 def test_R7_in_the_graph_as_in_the_plain_rule() -> None:
-    from pipeline.input_dataset import _labels
+    from pipeline.inputs.step_labels import Events, step_labels
     from schemas import example as names
 
     rng = np.random.default_rng(0)
@@ -204,7 +204,7 @@ def test_R7_in_the_graph_as_in_the_plain_rule() -> None:
         names.EVENTS_KIND: tf.ragged.constant([["keyword"] * 5 + ["speech"]], tf.string),
         names.EVENTS_LABEL: tf.ragged.constant([["activate"] * 5 + ["speech"]], tf.string),
     }
-    labels, weights = _labels(parsed, RULE)
+    labels, weights = step_labels(Events.of(parsed), RULE)
     plain, plain_weights = frame_labels(RULE, onset[:5], offset[:5], np.zeros(5, int))
     np.testing.assert_array_equal(labels[0].numpy(), plain)
     np.testing.assert_array_equal(weights[0].numpy(), plain_weights)
