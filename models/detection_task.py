@@ -30,6 +30,9 @@ from schemas.errors import TrainingError
 from schemas.recipe import Recipe
 from schemas.stored_dataset import StoredDataset
 
+_SOUND_S = 0.3
+"""Of a keyword that is looked for before its label."""
+
 
 def masked_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Binary cross-entropy from logits, mean over labels: (B, S, L) twice → (B, S).
@@ -85,6 +88,11 @@ class DetectionTask:
     def losses(self) -> dict[str, Any]:
         """Return the loss."""
         return {"loss": masked_loss}
+
+    def memory_frames(self) -> int:
+        """Return how many frames before a positive step its keyword's sound may lie."""
+        frames_s = self._detector.front_end.hop_samples / self._detector.sample_rate_hz
+        return round((_SOUND_S + max(0.0, self.recipe.training.label_window.end_s)) / frames_s)
 
     def judge(self, network: keras.Model) -> Judgement:
         """Count events over the validation split."""

@@ -21,6 +21,9 @@ def train(
         Path | None,
         typer.Option(help="a model's folder, .keras or .h5 to start from: training.init_from"),
     ] = None,
+    sanity: Annotated[
+        bool, typer.Option("--sanity", help="look at some batches and overfit one first")
+    ] = False,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on; never begin anew")] = False,
     profile: Annotated[
@@ -40,14 +43,13 @@ def train(
         settings.append(f"training.init_from={json.dumps(str(init_from.resolve()))}")
     workspace: TaskPlace | Workspace | None = open_task(recipe, settings)
     workspace = workspace or Workspace.open(recipe, settings)
+    how = {"sanity": sanity, "overwrite": overwrite, "resume": resume, "profile": profile}
     with workspace.alone():
         if isinstance(workspace, TaskPlace):
             made = workspace.verb("make_task")(workspace)
-            result = fit_task(
-                made, workspace.model, overwrite=overwrite, resume=resume, profile=profile
-            )
+            result = fit_task(made, workspace.model, **how)
         else:
-            result = make_model(workspace, overwrite=overwrite, resume=resume, profile=profile)
+            result = make_model(workspace, **how)
     if result.already_complete:
         show(f"{workspace.model}: already trained")
     else:
