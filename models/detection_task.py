@@ -40,6 +40,7 @@ def masked_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     Step weights, 0 where the answer doesn't matter, come as Keras' sample weights.
     """
     logits = tf.clip_by_value(tf.cast(logits, tf.float32), -MAX_LOGIT, MAX_LOGIT)
+    labels = tf.cast(labels, tf.float32)  # in mixed precision Keras makes them as short as logits
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
     return tf.reduce_mean(losses, axis=-1)
 
@@ -69,7 +70,12 @@ class DetectionTask:
         parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
         sections = [part.model_dump(mode="json") for part in parts]
         self.identity = digest([self.stored.identity(), recipe.seed, *sections])
-        self.source: ExampleSource = ShardSource(self.stored, "train", seed=recipe.seed)
+        self.source: ExampleSource = ShardSource(
+            self.stored,
+            "train",
+            seed=recipe.seed,
+            shuffle_buffer=recipe.training.shuffle_examples,
+        )
         self._detector = Detector.of(recipe)
 
     def build(self) -> keras.Model:

@@ -140,6 +140,7 @@ class Training(Fitting):
     """How a detector is fitted."""
 
     positive_weight: float = Field(4.0, gt=0)
+    shuffle_examples: int = Field(512, ge=1, description="held in memory to be mixed")
     label_window: LabelWindow = LabelWindow()
 
 

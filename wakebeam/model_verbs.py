@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import AudioError, RequestError, TrainingError
-from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set, Workers
+from wakebeam.app import APP, HERE, AsJson, Machine, Overwrite, RecipePath, Set, Workers
 from wakebeam.console import say, show, show_json
 
 
@@ -17,6 +17,7 @@ from wakebeam.console import say, show, show_json
 def train(
     recipe: RecipePath = HERE,
     set_: Set = None,
+    machine: Machine = None,
     init_from: Annotated[
         Path | None,
         typer.Option(help="a model's folder, .keras or .h5 to start from: training.init_from"),
@@ -42,7 +43,10 @@ def train(
     if init_from is not None:
         settings.append(f"training.init_from={json.dumps(str(init_from.resolve()))}")
     workspace: TaskPlace | Workspace | None = open_task(recipe, settings)
-    workspace = workspace or Workspace.open(recipe, settings)
+    if workspace is None:
+        workspace = Workspace.open(recipe, settings).on(machine, settings)
+    elif machine is not None:
+        raise RequestError("--machine with a task's recipe", expected="a detector's recipe")
     how = {"sanity": sanity, "overwrite": overwrite, "resume": resume, "profile": profile}
     with workspace.alone():
         if isinstance(workspace, TaskPlace):
