@@ -54,8 +54,7 @@ def test_R48_training_looks_first_starts_from_a_model_and_keeps_what_is_frozen(
     pairs = zip(before.variables, after.variables, strict=True)
     changed = [old.name for old, new in pairs if not np.array_equal(old.numpy(), new.numpy())]
     assert changed, "nothing was trained"
-    assert all(name.startswith(("widen", "block", "dense", "logits")) for name in changed)
-    assert not any(word in name for name in changed for word in ("moving", "gamma", "conv"))
+    assert all(name.split("/")[-2].startswith(("dense", "widen", "logits")) for name in changed)
     card = json.loads((place.folder / "w/model/model.json").read_text())
     assert card["init_from"]["name"] == "model"
     begun = [f"training.init_from={json.dumps(str(start))}", freeze]
