@@ -35,6 +35,8 @@ from schemas.recipe_augmentation import Augmentation
 from schemas.stored_dataset import StoredDataset
 
 _MOST_HEARD, _BATCH = 1000, 20
+_SOUND_S = 0.3
+"""Of a keyword that is looked for before its label."""
 
 
 class DetectionTask:
@@ -62,7 +64,12 @@ class DetectionTask:
         parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
         sections = [part.model_dump(mode="json", exclude={"data_service"}) for part in parts]
         self.identity = digest([self.stored.identity(), recipe.seed, *sections])
-        self.source: ExampleSource = ShardSource(self.stored, "train", seed=recipe.seed)
+        self.source: ExampleSource = ShardSource(
+            self.stored,
+            "train",
+            seed=recipe.seed,
+            shuffle_buffer=recipe.training.shuffle_examples,
+        )
         if recipe.training.augmentation.mixup:
             self.source = WithPredecessor(self.source)
         self._plain = Detector.of(recipe)
@@ -87,6 +94,11 @@ class DetectionTask:
     def losses(self) -> dict[str, Any]:
         """Return the loss."""
         return {"loss": loss_of(self.recipe.training)}
+
+    def memory_frames(self) -> int:
+        """Return how many frames before a positive step its keyword's sound may lie."""
+        frames_s = self._detector.front_end.hop_samples / self._detector.sample_rate_hz
+        return round((_SOUND_S + max(0.0, self.recipe.training.label_window.end_s)) / frames_s)
 
     def judge(self, network: keras.Model) -> Judgement:
         """Count events over the validation split."""

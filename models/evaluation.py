@@ -25,6 +25,7 @@ from models.event_matching import (
     operating_point,
     sweep,
 )
+from models.frame_accuracy import frame_accuracy
 from models.intervals import wilson_by_group
 from models.model_files import read_card, write_json
 from models.plots import det_curve
@@ -34,7 +35,7 @@ from pipeline.input_dataset import read_dataset
 from schemas.canonical import digest
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 from schemas.errors import DatasetError
-from schemas.recipe import Evaluation
+from schemas.recipe import Evaluation, LabelWindow
 
 REPORT_NAME = "evaluation.json"
 _SNR_EDGES_DB = (-1e9, 5.0, 10.0, 15.0, 1e9)
@@ -76,13 +77,17 @@ def evaluate(folder: Path, data: str) -> Report:
     recordings = score_split(detector, stored, "test")
     points = sweep(recordings, detector.labels, **counting)
     report = judge(recordings, detector.labels, chosen.threshold, judging, points)
+    window = LabelWindow.model_validate(card["training"]["label_window"])
     values = report.values | {
         "chosen_on": "validation",
         "judged_on": "test",
         "validation": _numbers(chosen),
         "model": evaluation_identity(card, stored.identity()),
         "dataset": stored.identity(),
-        "network": {"parameters": card["parameters"], "family": card["model"]["family"]},
+        "network": {"parameters": card["parameters"], "family": card["model"]["family"]}
+        | {"multiply_adds_per_second": card.get("multiply_adds_per_second")},
+        "software": card.get("software", {}),
+        "frames": frame_accuracy(recordings, detector, window, chosen.threshold),
     }
     report = Report(values, points, report.chosen)
     picture = det_curve(points, report.chosen, f"{card['name']}: test split")
@@ -193,6 +198,7 @@ def report_text(values: dict[str, Any]) -> str:
         lines.append(f"  SNR {row['snr_db']:>9} dB: {row['misses']} of {row['keywords']} missed")
     by_count = sorted(values["false_accepts_by_source"].items(), key=lambda item: (-item[1], item))
     lines += [f"  false accepts on {name}: {count}" for name, count in by_count]
+    lines += _made_of(values)
     if not values["num_other_events"]:
         lines.append("there was no other speech or sound in the test: it says nothing about those")
     if values["hours"] < 6.0:
@@ -202,6 +208,26 @@ def report_text(values: dict[str, Any]) -> str:
             "0.5 per hour needs 6 h without an alarm, 0.1 needs 30 h"
         )
     return "\n".join(lines) + "\n"
+
+
+def _made_of(values: dict[str, Any]) -> list[str]:
+    """What was judged, where a trained model was: network, versions, data; steps right last."""
+    if "network" not in values:
+        return []
+    network, frames = values["network"], values["frames"]
+    cost = network["multiply_adds_per_second"]
+    lines = [
+        f"network {network['family']}: {network['parameters']:,} parameters"
+        + (f", {cost / 1e6:.1f} million multiply-adds/s" if cost else ""),
+        f"data set {values['dataset'][:16]}, made with "
+        + ", ".join(f"{name} {version}" for name, version in values["software"].items()),
+    ]
+    if frames["num_steps"]:
+        lines.append(
+            f"{100 * frames['accuracy']:.1f} % of all steps are right; a detector that never fires "
+            f"gets {100 * frames['accuracy_of_silence']:.1f} %"
+        )
+    return lines
 
 
 def _numbers(point: OperatingPoint) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def focal_loss(gamma: float) -> Loss:
 def max_pool_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Binary cross-entropy of logits that are pooled over runs of positive steps."""
     logits = _clipped(logits)
+    labels = tf.cast(labels, tf.float32)
     flat_labels = tf.reshape(tf.transpose(labels, [0, 2, 1]), [-1])  # label by label, step by step
     flat = tf.reshape(tf.transpose(logits, [0, 2, 1]), [-1])
     steps = tf.shape(labels)[1]
@@ -64,4 +65,5 @@ def _clipped(logits: tf.Tensor) -> tf.Tensor:
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    labels = tf.cast(labels, tf.float32)  # in mixed precision Keras makes them as short as logits
     return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)

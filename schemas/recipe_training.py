@@ -131,6 +131,7 @@ class Training(Fitting):
     event_weights: dict[NegativeKind, Weight] = Field(
         {}, description="by kind of event: weight of the steps that it could fool, else 1"
     )
+    shuffle_examples: int = Field(512, ge=1, description="held in memory to be mixed")
     label_window: LabelWindow = LabelWindow()
     loss: Literal["cross_entropy", "focal", "max_pool"] = Field(
         "cross_entropy",

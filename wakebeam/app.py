@@ -24,6 +24,10 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. --set dataset.out=data2"),
 ]
+Machine = Annotated[
+    str | None,
+    typer.Option("--machine", help="weak or strong: sizes of batch and network, before --set"),
+]
 Workers = Annotated[int, typer.Option("--num-workers", min=1, help="local worker processes")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what another recipe made")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]

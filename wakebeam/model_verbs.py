@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import AudioError, RequestError, TrainingError
-from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set, Workers
+from wakebeam.app import APP, HERE, AsJson, Machine, Overwrite, RecipePath, Set, Workers
 from wakebeam.console import say, show, show_json
 
 
@@ -17,10 +17,14 @@ from wakebeam.console import say, show, show_json
 def train(
     recipe: RecipePath = HERE,
     set_: Set = None,
+    machine: Machine = None,
     init_from: Annotated[
         Path | None,
         typer.Option(help="a model's folder, .keras or .h5 to start from: training.init_from"),
     ] = None,
+    sanity: Annotated[
+        bool, typer.Option("--sanity", help="look at some batches and overfit one first")
+    ] = False,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on; never begin anew")] = False,
     profile: Annotated[
@@ -39,15 +43,17 @@ def train(
     if init_from is not None:
         settings.append(f"training.init_from={json.dumps(str(init_from.resolve()))}")
     workspace: TaskPlace | Workspace | None = open_task(recipe, settings)
-    workspace = workspace or Workspace.open(recipe, settings)
+    if workspace is None:
+        workspace = Workspace.open(recipe, settings).on(machine, settings)
+    elif machine is not None:
+        raise RequestError("--machine with a task's recipe", expected="a detector's recipe")
+    how = {"sanity": sanity, "overwrite": overwrite, "resume": resume, "profile": profile}
     with workspace.alone():
         if isinstance(workspace, TaskPlace):
             made = workspace.verb("make_task")(workspace)
-            result = fit_task(
-                made, workspace.model, overwrite=overwrite, resume=resume, profile=profile
-            )
+            result = fit_task(made, workspace.model, **how)
         else:
-            result = make_model(workspace, overwrite=overwrite, resume=resume, profile=profile)
+            result = make_model(workspace, **how)
     if result.already_complete:
         show(f"{workspace.model}: already trained")
     else:

@@ -139,16 +139,21 @@ def make_model(workspace: Workspace, **how: bool) -> Any:
     return fit_task(task, workspace.model, **how)
 
 
-def fit_task(task: Any, folder: Path, **how: bool) -> Any:
+def fit_task(task: Any, folder: Path, *, sanity: bool = False, **how: bool) -> Any:
     """Fit any task with progress; takes and returns what models.fitting.fit does.
 
-    `training.init_from` starts at the recipe's folder, in which `folder` lies.
+    `training.init_from` starts at the recipe's folder, in which `folder` lies. With `sanity` one
+    batch is overfitted first.
     """
     from models.fitting import fit
     from models.initial_weights import InitialWeights
 
     start = task.fitting.init_from
     init_from = InitialWeights.of(folder.parent / start) if start else None
+    if sanity:
+        from models.sanity import require_sane
+
+        say(f"sanity: {require_sane(task)}")
     remark = ""
     with progress("train", "steps") as update:
 

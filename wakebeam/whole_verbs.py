@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from wakebeam.app import APP, HERE, NO_NEGATIVES, Overwrite, RecipePath, Set, Workers
+from wakebeam.app import APP, HERE, NO_NEGATIVES, Machine, Overwrite, RecipePath, Set, Workers
 from wakebeam.console import say, show
 
 _USELESS = 0.5
@@ -18,6 +18,7 @@ _USELESS = 0.5
 def run(
     recipe: RecipePath = HERE,
     set_: Set = None,
+    machine: Machine = None,
     num_workers: Workers = 2,
     overwrite: Overwrite = False,
 ) -> None:
@@ -26,7 +27,7 @@ def run(
     from wakebeam.stages import run_all
     from wakebeam.workspace import Workspace
 
-    workspace = Workspace.open(recipe, set_ or ())
+    workspace = Workspace.open(recipe, set_ or ()).on(machine, set_ or ())
     with workspace.alone():
         values = run_all(workspace, num_workers=num_workers, overwrite=overwrite)
     show(report_text(values))

@@ -11,8 +11,9 @@ from pathlib import Path
 from pipeline.lock_file import held_alone
 from pipeline.material import path_from
 from pipeline.recipe_file import load_recipe
-from schemas.errors import RecipeError, WakebeamError
+from schemas.errors import RecipeError, RequestError, WakebeamError
 from schemas.recipe import Recipe
+from schemas.recipe_machines import MACHINES
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,21 @@ class Workspace:
     def export(self) -> Path:
         """Folder of the exported detector."""
         return self.folder / "export"
+
+    def on(self, machine: str | None, overrides: Sequence[str]) -> Workspace:
+        """Return the same with a machine's sizes; what `overrides` say counts more.
+
+        Raises:
+            RequestError: there is no such machine.
+        """
+        if machine is None:
+            return self
+        if machine not in MACHINES:
+            raise RequestError(
+                f"--machine {machine}", expected=" or ".join(MACHINES), fix="leave it out elsewhere"
+            )
+        sizes = MACHINES[machine].settings(self.recipe.model.family)
+        return self.open(self.recipe_path, [*sizes, *overrides])
 
     def _require_own_data_folder(self) -> None:
         if "://" in self.data:
