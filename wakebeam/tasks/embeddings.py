@@ -43,8 +43,6 @@ def make_task(place: TaskPlace) -> Any:
     Raises:
         DatasetError: the clips' shards were made from another recipe, or not made.
     """
-    from models.embeddings_task import EmbeddingsTask
-
     recipe = _recipe(place)
     location = path_from(place.folder, recipe.data.out)
     wanted = recipe.data.model_dump(mode="json", exclude={"out"})
@@ -54,6 +52,8 @@ def make_task(place: TaskPlace) -> Any:
             expected="a data set of this recipe",
             fix="run `wakebeam synth --overwrite` first, or change the recipe back",
         )
+    from models.embeddings_task import EmbeddingsTask
+
     return EmbeddingsTask(recipe, location)
 
 
