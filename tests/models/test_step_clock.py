@@ -51,11 +51,11 @@ def test_what_is_made_while_someone_waits_counts_and_nothing_else() -> None:
 
 def test_what_is_ready_is_not_waited_for() -> None:
     wait, work = InputWait(), _Work()
-    rows = iter(wait.watched(work.numbers().prefetch(1)))
+    rows = iter(wait.watched(work.numbers().prefetch(NUM)))
     next(rows)
     wait.take_s()
     for index in range(1, NUM):
-        work.begun[index + 1].wait(60)  # so the one before it is in the buffer
+        assert work.begun[index + 1].wait(60)  # so the one before it is in the buffer
         assert int(next(rows)) == index
     assert wait.take_s() < 0.5 * sum(work.spent_s)
 
