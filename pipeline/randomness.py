@@ -14,6 +14,7 @@ Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 from __future__ import annotations
 
 import enum
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -93,6 +94,7 @@ class Streams:
         self._address = (SPLITS.index(split), int(purpose))
         self._philox = np.random.Philox(key=(seed, _KEY_TAG))
         self._state = self._philox.state
+        self._alone = threading.Lock()
 
     def at(self, index: int) -> Draws:
         """Return the stream of an example.
@@ -106,8 +108,10 @@ class Streams:
 
     def _raw(self, index: int, position: int) -> list[int]:
         # Setting the state is four times as fast as making a generator for each address.
-        self._state["state"]["counter"][:] = (position // _WORDS_IN_A_BLOCK, index, *self._address)
-        self._state["buffer_pos"] = _WORDS_IN_A_BLOCK
-        self._philox.state = self._state
-        words: list[int] = self._philox.random_raw(_WORDS_AT_ONCE).tolist()
+        block = position // _WORDS_IN_A_BLOCK
+        with self._alone:  # threads that plan side by side would set it for each other
+            self._state["state"]["counter"][:] = (block, index, *self._address)
+            self._state["buffer_pos"] = _WORDS_IN_A_BLOCK
+            self._philox.state = self._state
+            words: list[int] = self._philox.random_raw(_WORDS_AT_ONCE).tolist()
         return words

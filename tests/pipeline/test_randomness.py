@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -93,3 +96,16 @@ def test_the_highest_word_stays_below() -> None:
 def test_out_of_range_is_refused(seed: int, index: int) -> None:
     with pytest.raises(ValueError, match=r"2\^63"):
         Streams(seed, Purpose.SCENE, "train").at(index)
+
+
+def test_threads_that_draw_side_by_side_do_not_disturb_each_other() -> None:
+    streams = Streams(1, Purpose.SCENE, "train")
+    alone = [streams.at(i).word() for i in range(300)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(lambda i: streams.at(i % 300).word(), range(6000)))
+    finally:
+        sys.setswitchinterval(before)
+    assert together == alone * 20
