@@ -131,6 +131,7 @@ def fit(
     task: Task,
     folder: Path,
     *,
+    strategy: tf.distribute.Strategy | None = None,
     init_from: InitialWeights | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -143,6 +144,7 @@ def fit(
         task: what to fit.
         folder: where the model, its checkpoints, history and TensorBoard logs go. Of several
             processes the first writes it; all read it.
+        strategy: made before the task, where there are several workers; else by `task.fitting`.
         init_from: weights to start from instead of random ones.
         overwrite: fit anew although the folder holds something else.
         resume: only go on; a fresh start is an error. Without it both are right.
@@ -156,7 +158,7 @@ def fit(
     """
     config = task.fitting
     identity = digest([task.identity, init_from.digest]) if init_from else task.identity
-    strategy = create_strategy(config.strategy)
+    strategy = strategy or create_strategy(config.strategy)
     kept = TrainingFolder(folder, identity, writes=this_worker() == 0)
     if overwrite and kept.holds_another():
         kept.clear()

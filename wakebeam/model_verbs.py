@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +37,7 @@ def train(
 
     `tensorboard --logdir w/model/logs` shows curves, and sound, spectrogram and score of a scene.
     """
+    from models.strategies import this_worker
     from wakebeam.stages import fit_task, make_model
     from wakebeam.tasks import TaskPlace, open_task
     from wakebeam.workspace import Workspace
@@ -48,10 +51,11 @@ def train(
     elif machine is not None:
         raise RequestError("--machine with a task's recipe", expected="a detector's recipe")
     how = {"sanity": sanity, "overwrite": overwrite, "resume": resume, "profile": profile}
-    with workspace.alone():
+    # Of several workers the first keeps other runs out; the others are this run.
+    with workspace.alone() if this_worker() == 0 else contextlib.nullcontext():
         if isinstance(workspace, TaskPlace):
-            made = workspace.verb("make_task")(workspace)
-            result = fit_task(made, workspace.model, **how)
+            make = partial(workspace.verb("make_task"), workspace)
+            result = fit_task(make, workspace.recipe.training, workspace.model, **how)
         else:
             result = make_model(workspace, **how)
     if result.already_complete:

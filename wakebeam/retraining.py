@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def retrain(
         grow()
     training = workspace.recipe.training.model_copy(update={"init_from": str(since.resolve())})
     recipe = workspace.recipe.model_copy(update={"training": training})
-    fit_task(DetectionTask(recipe, workspace.data), candidate)
+    fit_task(partial(DetectionTask, recipe, workspace.data), training, candidate)
     judging = workspace.recipe.evaluation
     found = compare_models(since, candidate, test_on or workspace.data, judging)
     write_json(candidate / _COMPARISON, found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from beam_jobs.synthesize import SynthesisResult, synthesize
 from pipeline.clip_bank import ClipBank
 from schemas.errors import DatasetError, RequestError, WakebeamError
 from schemas.recipe import SPLITS, Recipe
+from schemas.recipe_training import Fitting
 from wakebeam.console import clock, progress, say
 from wakebeam.speaking import speak_recipe
 from wakebeam.workspace import Workspace
@@ -135,19 +137,26 @@ def make_model(workspace: Workspace, **how: bool) -> Any:
             expected="a data set of this recipe",
             fix="run `wakebeam synth --overwrite` first, or change the recipe back",
         )
-    task = DetectionTask(workspace.recipe, workspace.data)
-    return fit_task(task, workspace.model, **how)
+    recipe = workspace.recipe
+    make = partial(DetectionTask, recipe, workspace.data)
+    return fit_task(make, recipe.training, workspace.model, **how)
 
 
-def fit_task(task: Any, folder: Path, *, sanity: bool = False, **how: bool) -> Any:
+def fit_task(
+    make: Callable[[], Any], config: Fitting, folder: Path, *, sanity: bool = False, **how: bool
+) -> Any:
     """Fit any task with progress; takes and returns what models.fitting.fit does.
 
-    `training.init_from` starts at the recipe's folder, in which `folder` lies. With `sanity` one
-    batch is overfitted first.
+    `make` makes the task, after the strategy: several workers must have met before TensorFlow does
+    anything. `training.init_from` starts at the recipe's folder, in which `folder` lies. With
+    `sanity` one batch is overfitted first.
     """
     from models.fitting import fit
     from models.initial_weights import InitialWeights
+    from models.strategies import create_strategy
 
+    strategy = create_strategy(config.strategy)
+    task = make()
     start = task.fitting.init_from
     init_from = InitialWeights.of(folder.parent / start) if start else None
     if sanity:
@@ -164,7 +173,7 @@ def fit_task(task: Any, folder: Path, *, sanity: bool = False, **how: bool) -> A
                 say(f"train: {text}")
             update(done, total)
 
-        return fit(task, folder, init_from=init_from, progress=show, **how)
+        return fit(task, folder, strategy=strategy, init_from=init_from, progress=show, **how)
 
 
 def reject_summary(bank: ClipBank, most: int = 10) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -37,12 +38,18 @@ def _answer(process: subprocess.Popen) -> dict:
     return json.loads(out)
 
 
+def free_addresses(count: int) -> list[str]:
+    """Ports on loopback that nobody has."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+
+
 def _cluster(folder: Path, *settings: str, last: str = "") -> list[subprocess.Popen]:
     """Two workers on loopback; `last` is a setting of the second alone."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in (one, two)]
+    addresses = free_addresses(2)
     return [
         _start(
             folder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
-SHORT = ("--set", "training.epochs=6")
+SHORT = ("--set", "training.epochs=4")
 
 
 def test_a_poor_model_is_replaced_and_a_good_one_stays(trained, tmp_path) -> None:
