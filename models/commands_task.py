@@ -14,7 +14,7 @@ import tf_keras as keras
 from models.class_plots import confusion_picture
 from models.class_report import confusion_matrix
 from models.command_classifier import CommandClassifier, batches_of
-from models.fitting import Judgement
+from models.task import Judgement
 from models.zoo.command_cnn import resized_moments, set_moments
 from pipeline.inputs.clip_folder import ClipFolder
 from pipeline.inputs.clip_source import ClipSource, prepare_clips
@@ -26,7 +26,7 @@ from schemas.recipe_commands import CommandsRecipe
 
 
 class CommandsTask:
-    """A recipe's classifier and the clips that it learns from; attributes as in fitting.Task.
+    """A recipe's classifier and the clips that it learns from; attributes as in task.Task.
 
     Args:
         recipe: all sections are used.

@@ -9,7 +9,7 @@ from typing import Any
 import tf_keras as keras
 
 from models.date_translator import Translator
-from models.fitting import Judgement
+from models.task import Judgement
 from models.zoo.date_attention import build_date_network
 from pipeline.input_dataset import ShardSource
 from pipeline.inputs.source import ExampleSource, Prepare
@@ -23,7 +23,7 @@ _SHUFFLED = 5000
 
 
 class DatesTask:
-    """A recipe's translator and the pairs that it learns from; attributes as in fitting.Task.
+    """A recipe's translator and the pairs that it learns from; attributes as in task.Task.
 
     Args:
         recipe: of the task.

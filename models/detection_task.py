@@ -14,10 +14,10 @@ import tf_keras as keras
 from models.detector import Detector
 from models.event_matching import choose_point, detect_events, event_cost, match_events, sweep
 from models.feature_statistics import find_statistics
-from models.fitting import Judgement
 from models.losses import loss_of
 from models.plots import detector_output
 from models.scoring import score_split
+from models.task import Judgement
 from pipeline.augmentation import Augmenter, WithPredecessor
 from pipeline.frame_labels import LabelRule
 from pipeline.input_dataset import (
@@ -40,7 +40,7 @@ _SOUND_S = 0.3
 
 
 class DetectionTask:
-    """A recipe's detector and the data set that it learns from; attributes as in fitting.Task.
+    """A recipe's detector and the data set that it learns from; attributes as in task.Task.
 
     Args:
         recipe: features, model, training and evaluation sections are used.

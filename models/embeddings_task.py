@@ -17,8 +17,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.clip_judging import judged
-from models.fitting import Judgement
 from models.model_files import WEIGHTS_NAME, read_card, save_model
+from models.task import Judgement
 from models.zoo.clip_networks import ClipNetwork
 from pipeline.inputs.embedding_set import (
     Clips,
@@ -36,7 +36,7 @@ _AT_ONCE = 512
 
 
 class EmbeddingsTask:
-    """A recipe's classifier and the set that it learns from; attributes as in fitting.Task.
+    """A recipe's classifier and the set that it learns from; attributes as in task.Task.
 
     Args:
         recipe: seed, model and training are used.

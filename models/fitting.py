@@ -12,15 +12,12 @@ look at the judgement, never at the loss.
 
 from __future__ import annotations
 
-import math
 import platform
 import random
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -29,83 +26,18 @@ from models.freezing import freeze
 from models.initial_weights import InitialWeights
 from models.learning_rates import learning_rate_of
 from models.model_files import WEIGHTS_NAME, read_card
-from models.random_layers import generators_of, layers_own_generators
+from models.random_layers import layers_own_generators
 from models.step_clock import StepClock
 from models.strategies import create_strategy, share_of, this_worker
+from models.task import Task
 from models.training_folder import TrainingFolder
-from pipeline.inputs.source import ExampleSource, Prepare, batches
+from models.training_watch import Place, Progress, Watch
+from pipeline.inputs.source import batches
 from schemas.canonical import digest
 from schemas.errors import TrainingError
 from schemas.recipe_training import Fitting
 
-Progress = Callable[[int, int, str], None]
 _SOFTWARE = ("wakebeam", "tensorflow", "tf-keras", "tensorflow-io", "numpy")
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What an epoch reached.
-
-    Attributes:
-        cost: what early stopping and the choice of weights want low; finite.
-        values: numbers for the history and TensorBoard.
-        remark: the same for people, on one line.
-    """
-
-    cost: float
-    values: dict[str, float]
-    remark: str
-    summaries: Callable[[], None] = field(default=lambda: None)
-    """Writes pictures or sounds with tf.summary; called with the writer and step set."""
-
-
-class Task(Protocol):
-    """Something to be fitted."""
-
-    @property
-    def name(self) -> str:
-        """In messages and on the card."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """A digest of all that the result depends on."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """Of initial weights, order and augmentation."""
-        ...
-
-    @property
-    def fitting(self) -> Fitting:
-        """How."""
-        ...
-
-    @property
-    def source(self) -> ExampleSource:
-        """Of the training examples."""
-        ...
-
-    def build(self) -> keras.Model:
-        """Return a new, built network; called within the strategy's scope."""
-        ...
-
-    def prepare(self) -> Prepare:
-        """Return what makes network inputs of records; it uses no variable of the network."""
-        ...
-
-    def losses(self) -> dict[str, Any]:
-        """Return Keras' `loss` and, if wanted, `metrics` and `loss_weights` for `compile`."""
-        ...
-
-    def judge(self, network: keras.Model) -> Judgement:
-        """Judge a network of `build`, outside of any strategy."""
-        ...
-
-    def save(self, network: keras.Model, folder: Path, card: dict[str, Any]) -> None:
-        """Write weights, then `model.json` with `card` and what the task adds to it."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -193,7 +125,7 @@ def fit(
             network.compile(optimizer=optimizer, **task.losses())
             network.distribute_reduction_method = "first"  # Keras would add up equal means
             optimizer.build(network.trainable_variables)
-            place = _Place(network)
+            place = Place(network)
             checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer, place=place)
     finally:
         keras.mixed_precision.set_global_policy("float32")
@@ -204,7 +136,7 @@ def fit(
         checkpoint.restore(latest)
     epoch, step = divmod(int(place.steps.numpy()), steps)
     kept.begin(epoch)
-    watch = _Watch(task, kept, manager, place, rate, judged, steps, progress)
+    watch = Watch(task, kept, manager, place, rate, judged, steps, progress)
     watch.apply_plateau()
     began = (epoch, step)
     callbacks = [watch]
@@ -295,106 +227,6 @@ def _distributed(
     if strategy.num_replicas_in_sync == 1:
         return clock.watched(made(share))
     return strategy.distribute_datasets_from_function(lambda _context: made(share))
-
-
-class _Place(tf.Module):
-    """Where a training is: what a checkpoint holds besides network and optimiser."""
-
-    def __init__(self, network: keras.Model) -> None:
-        super().__init__()
-        self.generators = generators_of(network)
-        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-
-
-class _Watch(keras.callbacks.Callback):
-    """Counts, saves, judges and reports; stops when the judged cost no longer falls."""
-
-    def __init__(
-        self,
-        task: Task,
-        folder: TrainingFolder,
-        manager: tf.train.CheckpointManager,
-        place: _Place,
-        rate: Any,
-        judged: keras.Model,
-        steps: int,
-        progress: Progress | None,
-    ) -> None:
-        super().__init__()
-        self._task, self._folder, self._manager, self._place = task, folder, manager, place
-        self._rate, self._judged, self._steps, self._progress = rate, judged, steps, progress
-        self._remark = ""
-        self._began_s = time.monotonic()
-        self._base = (0, 0.0)
-        self.clock = StepClock()
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._began_s = time.monotonic()
-        done = int(self._place.steps.numpy())
-        self._base = (done, float(self._place.loss_sum.numpy()))
-        self.clock.epoch_begins()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = (logs or {}).get("loss", math.nan)  # the mean of this call's epoch so far
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss} in step {self._base[0] + batch + 1}",
-                fix="lower training.learning_rate and pass --overwrite",
-            )
-        done = self._base[0] + batch + 1
-        self._place.steps.assign(done)
-        self._place.loss_sum.assign(self._base[1] + loss * (batch + 1))
-        if done % self._steps and done % self._task.fitting.checkpoint_steps == 0:
-            self._manager.save()
-        self.clock.step_ends()
-        self._report(done)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._judged.set_weights(self.model.get_weights())
-        judgement = self._task.judge(self._judged)
-        if judgement.cost < min(self._costs(), default=math.inf):
-            self._folder.save_best(epoch + 1, self._save)
-        entry = {
-            "epoch": epoch + 1,
-            "loss": float(self._place.loss_sum.numpy()) / self._steps,
-            "cost": judgement.cost,
-            "learning_rate": float(self._rate(self.model.optimizer.iterations)),
-            **judgement.values,
-            **self.clock.epoch_values(),
-            "seconds": round(time.monotonic() - self._began_s, 2),
-        }
-        self._folder.add(entry)
-        if logs is not None:
-            logs |= {f"val_{name}": value for name, value in judgement.values.items()}
-        self._folder.summarise(epoch, judgement.summaries)
-        self._place.loss_sum.assign(0.0)
-        self._manager.save()
-        self.apply_plateau()
-        self._remark = f"epoch {epoch + 1}: {judgement.remark}"
-        self._report(int(self._place.steps.numpy()))
-        if self.is_stale():
-            self.model.stop_training = True
-
-    def apply_plateau(self) -> None:
-        """Set the learning rate's factor to what the history of costs gives."""
-        self._rate.follow(self._costs())
-
-    def is_stale(self) -> bool:
-        """Whether the last epochs brought nothing better."""
-        costs = self._costs()
-        patience = self._task.fitting.early_stopping_epochs
-        return len(costs) > patience and min(costs[-patience:]) >= min(costs[:-patience])
-
-    def _report(self, done: int) -> None:
-        if self._progress is not None:
-            self._progress(done, self._steps * self._task.fitting.epochs, self._remark)
-
-    def _save(self, path: Path) -> None:
-        self._judged.save_weights(str(path))
-
-    def _costs(self) -> list[float]:
-        return [entry["cost"] for entry in self._folder.history["epochs"]]
 
 
 def _finish(

@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from models.fitting import Task
+from models.task import Task
 from pipeline.inputs.source import batches
 from schemas.errors import TrainingError
 

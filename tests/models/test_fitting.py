@@ -15,8 +15,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from models.fitting import Judgement, _seed, fit
+from models.fitting import _seed, fit
 from models.learning_rates import learning_rate_of
+from models.task import Judgement
 from pipeline.inputs.source import batches
 from schemas.errors import TrainingError
 from schemas.recipe_training import Fitting, Plateau

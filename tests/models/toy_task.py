@@ -15,8 +15,9 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from models.fitting import Judgement, fit
+from models.fitting import fit
 from models.model_files import save_model
+from models.task import Judgement
 from schemas.canonical import digest
 from schemas.recipe_training import Fitting
 
@@ -32,7 +33,7 @@ class Points:
 
 
 class ToyTask:
-    """Attributes as in fitting.Task; `seen` is a file that gets the ids of every batch."""
+    """Attributes as in task.Task; `seen` is a file that gets the ids of every batch."""
 
     name, seed = "toy", 3
     source = Points()

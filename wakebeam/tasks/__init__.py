@@ -4,7 +4,7 @@ A task's file offers, as functions:
 
     make_data(place, beam_arguments, num_workers, overwrite) -> str   what was made, for people;
                                                                       only where data are made
-    make_task(place) -> models.fitting.Task
+    make_task(place) -> models.task.Task
     evaluate(model) -> dict                                           judged on what it wasn't
                                                                       fitted to; also written there
     report(values) -> str                                             the same for people

@@ -13,7 +13,7 @@ from wakebeam.tasks import TaskPlace
 
 
 def make_task(place: TaskPlace) -> Any:
-    """Return the recipe's classifier with its clips, a models.fitting.Task."""
+    """Return the recipe's classifier with its clips, a models.task.Task."""
     from models.commands_task import CommandsTask
 
     recipe = place.recipe

@@ -35,7 +35,7 @@ def make_data(
 
 
 def make_task(place: TaskPlace) -> Any:
-    """Return models.fitting.Task."""
+    """Return models.task.Task."""
     from models.dates_task import DatesTask
 
     return DatesTask(_recipe(place), _data(place))

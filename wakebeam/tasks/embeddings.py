@@ -38,7 +38,7 @@ def make_data(
 
 
 def make_task(place: TaskPlace) -> Any:
-    """Return the recipe's classifier with its clips, a models.fitting.Task.
+    """Return the recipe's classifier with its clips, a models.task.Task.
 
     Raises:
         DatasetError: the clips' shards were made from another recipe, or not made.
