@@ -54,25 +54,17 @@ def _detector(values: dict[str, Any]) -> str:
     )
 
 
-def _right(count: int, total: int, interval: list[float]) -> str:
-    low, high = (100 * v for v in interval)
-    return f"{100 * count / total:.1f} % right ({low:.1f} … {high:.1f}), {count} of {total}"
+def _share(values: dict[str, Any]) -> str:
+    found = values["accuracy"]
+    low, high = (100 * bound for bound in found["interval"])
+    return (
+        f"{100 * found['share']:.1f} % right ({low:.1f} … {high:.1f}), "
+        f"{found['count']} of {found['total']}"
+    )
 
 
-def _commands(values: dict[str, Any]) -> str:
-    right = _right(values["num_right"], values["num_judged"], values["interval"])
-    return f"{right}, speakers not heard in training"
-
-
-def _clips(values: dict[str, Any]) -> str:
-    found, base = values["accuracy"], values["base_rate"]
-    right = _right(found["count"], found["total"], found["interval"])
-    return f'{right}; always "no" {100 * base["share"]:.1f} %'
-
-
-def _dates(values: dict[str, Any]) -> str:
-    found = values["test"]
-    return f"{_right(found['right'], found['pairs'], found['interval'])}, days not seen in training"
+def _beside_base_rate(values: dict[str, Any]) -> str:
+    return f'{_share(values)}; always "no" {100 * values["base_rate"]["share"]:.1f} %'
 
 
 ENTRIES = (
@@ -80,17 +72,17 @@ ENTRIES = (
     Entry("bc_resnet", "alexa.yaml", ("run",), _detector, ("model={family: bc_resnet}",)),
     Entry("crnn", "alexa.yaml", ("run",), _detector, ("model={family: crnn}",)),
     Entry("trigger_gru", "activate_10s.yaml", ("run",), _detector),
-    Entry("command_cnn", "digits.yaml", ("train",), _commands),
-    Entry("command_cnn, robust", "digits-robust.yaml", ("train",), _commands),
-    Entry("clip_attention", "clip_attention.yaml", ("synth", "train"), _clips),
+    Entry("command_cnn", "digits.yaml", ("train",), _share),
+    Entry("command_cnn, robust", "digits-robust.yaml", ("train",), _share),
+    Entry("clip_attention", "clip_attention.yaml", ("synth", "train"), _beside_base_rate),
     Entry(
         "clip_birnn",
         "clip_attention.yaml",
         ("synth", "train"),
-        _clips,
+        _beside_base_rate,
         ("model.family=clip_birnn",),
     ),
-    Entry("date_attention", "dates.yaml", ("synth", "train"), _dates),
+    Entry("date_attention", "dates.yaml", ("synth", "train"), _share),
 )
 
 

@@ -11,17 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.intervals import wilson, wilson_by_group
-
-
-def accuracy(num_right: int, num_judged: int) -> dict[str, Any]:
-    """Return counts, share (None of nothing) and Wilson's 95 % interval."""
-    return {
-        "num_right": num_right,
-        "num_judged": num_judged,
-        "accuracy": num_right / num_judged if num_judged else None,
-        "interval": list(wilson(num_right, num_judged)),
-    }
+from models.intervals import share, wilson_by_group
 
 
 def confusion_matrix(true: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
@@ -48,10 +38,11 @@ def classification_report(
     """
     matrix = confusion_matrix(true, predicted, len(class_names))
     right = np.diag(matrix)
-    report = accuracy(int(right.sum()), len(true)) | {
+    report: dict[str, Any] = {
+        "accuracy": share(int(right.sum()), len(true)),
         "class_names": list(class_names),
         "by_class": [
-            {"class": name} | accuracy(int(right[i]), int(matrix[i].sum()))
+            {"class": name} | share(int(right[i]), int(matrix[i].sum()))
             for i, name in enumerate(class_names)
         ],
         "confusion": {"rows": "true", "columns": "predicted", "counts": matrix.tolist()},
@@ -62,21 +53,10 @@ def classification_report(
             name: (int((true == predicted)[names == name].sum()), int((names == name).sum()))
             for name in sorted(set(groups))
         }
-        report["by_group"] = [{"group": name} | accuracy(*count) for name, count in counts.items()]
+        report["by_group"] = [{"group": name} | share(*count) for name, count in counts.items()]
         if len(counts) > 1:
-            report["interval_by_group"] = list(wilson_by_group(list(counts.values())))
+            report["accuracy"]["interval_by_group"] = list(wilson_by_group(list(counts.values())))
     return report
-
-
-def accuracy_text(values: dict[str, Any]) -> str:
-    """Return a share with interval and counts for people."""
-    if values["accuracy"] is None:
-        return "nothing to judge"
-    low, high = (100 * bound for bound in values["interval"])
-    return (
-        f"{100 * values['accuracy']:5.1f} % ({low:.1f} … {high:.1f} %), "
-        f"{values['num_right']} of {values['num_judged']}"
-    )
 
 
 def confusion_text(values: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from models.clip_judging import judged, probabilities
 from models.embeddings_task import load_classifier, logits_of
+from models.intervals import share_text
 from models.model_files import read_card, write_json
 from pipeline.inputs.embedding_set import Clips, read_clip_set, read_clips
 from schemas.errors import DatasetError
@@ -64,11 +65,11 @@ def report_text(values: dict[str, Any]) -> str:
     accuracy, base = values["accuracy"], values["base_rate"]
     low, high = (100 * bound for bound in accuracy["interval_by_video"])
     lines = [
-        f"right on {values['judged_on']}      {_text(accuracy)}",
+        f"right on {values['judged_on']}      {share_text(accuracy)}",
         f"  over {accuracy['videos']} videos, whose clips are alike: {low:.1f} … {high:.1f} %",
-        f"always the commoner answer  {_text(base)}",
-        f"of clips with the sound, found    {_text(values['found'])}",
-        f"of clips without, taken for it    {_text(values['false_alarms'])}",
+        f"always the commoner answer  {share_text(base)}",
+        f"of clips with the sound, found    {share_text(values['found'])}",
+        f"of clips without, taken for it    {share_text(values['false_alarms'])}",
     ]
     if values["average_precision"] is not None:
         lines.append(
@@ -85,16 +86,6 @@ def report_text(values: dict[str, Any]) -> str:
         some = ", ".join(f"{number} {reason}" for reason, number in values["rejects"].items())
         lines.append(f"records that were no clips: {some}")
     return "\n".join(lines) + "\n"
-
-
-def _text(share: dict[str, Any]) -> str:
-    if not share["total"]:
-        return "none"
-    low, high = (100 * bound for bound in share["interval"])
-    return (
-        f"{100 * share['share']:.1f} % ({share['count']} of {share['total']}, "
-        f"95 % interval {low:.1f} … {high:.1f} %)"
-    )
 
 
 def _worst(clips: Clips, logits: np.ndarray) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models.intervals import wilson, wilson_by_group
+from models.intervals import share, wilson_by_group
 
 _MAX_LOGIT = 15.0
 
@@ -38,16 +38,6 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:
     found, taken = found[last_of_score], np.flatnonzero(last_of_score) + 1
     gained = np.diff(found, prepend=0) / labels.sum()
     return float(np.sum(gained * found / taken))
-
-
-def share(count: int, total: int) -> dict[str, Any]:
-    """Return a share with what it was counted from, and Wilson's 95 % interval."""
-    return {
-        "count": int(count),
-        "total": int(total),
-        "share": count / total if total else None,
-        "interval": list(wilson(count, total)),
-    }
 
 
 def judged(labels: np.ndarray, logits: np.ndarray, videos: tuple[str, ...]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from models.class_plots import report_picture
-from models.class_report import accuracy_text, classification_report, confusion_text
+from models.class_report import classification_report, confusion_text
 from models.command_classifier import CommandClassifier
+from models.intervals import share_text
 from models.model_files import read_card, write_json
 from pipeline.inputs.clip_folder import ClipFolder, load_clip_folder
 from schemas.errors import DatasetError
@@ -95,20 +96,20 @@ def evaluate(folder: Path) -> dict[str, Any]:
 
 def report_text(values: dict[str, Any]) -> str:
     """Return the report as a table for people."""
-    lines = [f"right, test clips      {accuracy_text(values)} (95 % interval over clips)"]
+    lines = [f"right, test clips      {share_text(values['accuracy'])}"]
     lines.append(_whose(values))
     for row in values.get("by_group", []):
-        lines.append(f"  {row['group']:20} {accuracy_text(row)}")
+        lines.append(f"  {row['group']:20} {share_text(row)}")
     if len(values.get("by_group", [])) == 1:
         lines.append("  one voice: others may differ from it by more than the interval says")
-    if "interval_by_group" in values:
-        low, high = (100 * bound for bound in values["interval_by_group"])
+    if "interval_by_group" in values["accuracy"]:
+        low, high = (100 * bound for bound in values["accuracy"]["interval_by_group"])
         lines.append(f"  interval over speakers, who differ more: {low:.1f} … {high:.1f} %")
     best = values["best_epoch"]
     lines.append(
         f"on validation, where epoch {best['epoch']} was chosen, {100 * best['accuracy']:.1f} %"
     )
-    lines += [f"  {row['class']:20} {accuracy_text(row)}" for row in values["by_class"]]
+    lines += [f"  {row['class']:20} {share_text(row)}" for row in values["by_class"]]
     lines.append(confusion_text(values))
     if values["rejects"]:
         lines.append(f"{len(values['rejects'])} files could not be used:")

@@ -69,8 +69,7 @@ def export(folder: Path, out: Path) -> str:
             "sample_rate_hz": classifier.sample_rate_hz,
             "clip_samples": classifier.clip_samples,
             "largest_difference": differences,
-            "measured_on_test": measured
-            and {key: measured[key] for key in ("accuracy", "interval", "num_right", "num_judged")},
+            "measured_on_test": measured and measured["accuracy"],
             "card": card,
         }
         write_json(scratch / METADATA_NAME, metadata)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.date_translator import Translator
-from models.intervals import wilson, wilson_by_group
+from models.intervals import share, share_text, wilson_by_group
 from models.model_files import read_card, write_json
 from models.plots import attention_map
 from pipeline.date_writing import normalised
@@ -90,7 +90,7 @@ def judged(pairs: dict[str, list[str]], answers: Sequence[str]) -> dict[str, Any
     ]
     return {
         "task": "dates",
-        "test": _counted(right) | {"interval": [low, high], "days": len(by_day)},
+        "accuracy": _counted(right) | {"interval": [low, high], "days": len(by_day)},
         "by_locale": {name: _counted(flags) for name, flags in _by(pairs[LOCALE], right).items()},
         "by_format": {name: _counted(flags) for name, flags in _by(formats, right).items()},
         "mistakes": mistakes[:_MOST_MISTAKES],
@@ -99,20 +99,19 @@ def judged(pairs: dict[str, list[str]], answers: Sequence[str]) -> dict[str, Any
 
 def report_text(values: dict[str, Any]) -> str:
     """Return the result for people."""
-    test = values["test"]
+    test = values["accuracy"]
     lines = [
-        f"exact match on {test['days']} days that training never saw: {_percent(test)} "
-        f"({test['right']} of {test['pairs']} texts)",
+        f"exact match on {test['days']} days that training never saw: {share_text(test)}",
         "",
         "by locale",
-        *(f"  {name:8} {_percent(one)}" for name, one in values["by_locale"].items()),
+        *(f"  {name:8} {share_text(one)}" for name, one in values["by_locale"].items()),
         "",
         "formats below 99 %",
         *(
             [
-                f"  {name:24} {_percent(one)}"
+                f"  {name:24} {share_text(one)}"
                 for name, one in values["by_format"].items()
-                if one["exact_match"] < 0.99
+                if one["share"] < 0.99
             ]
             or ["  none"]
         ),
@@ -138,15 +137,4 @@ def _by(keys: Iterable[str], right: Sequence[bool]) -> dict[str, list[bool]]:
 
 
 def _counted(right: Sequence[bool]) -> dict[str, Any]:
-    share = sum(right) / len(right)
-    return {
-        "pairs": len(right),
-        "right": sum(right),
-        "exact_match": share,
-        "interval": list(wilson(sum(right), len(right))),
-    }
-
-
-def _percent(one: dict[str, Any]) -> str:
-    low, high = one["interval"]
-    return f"{100 * one['exact_match']:.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
+    return share(sum(right), len(right))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from scipy import stats
 
@@ -66,3 +67,24 @@ def poisson_rate(count: int, hours: float, confidence: float = 0.95) -> tuple[fl
     low = float(stats.chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
     high = float(stats.chi2.ppf(1 - tail, 2 * count + 2)) / 2
     return low / hours, high / hours
+
+
+def share(count: int, total: int) -> dict[str, Any]:
+    """Return a share with what it was counted from, and Wilson's 95 % interval, for JSON."""
+    return {
+        "count": int(count),
+        "total": int(total),
+        "share": count / total if total else None,
+        "interval": list(wilson(count, total)),
+    }
+
+
+def share_text(found: dict[str, Any]) -> str:
+    """Return a share for people."""
+    if not found["total"]:
+        return "nothing to judge"
+    low, high = (100 * bound for bound in found["interval"])
+    return (
+        f"{100 * found['share']:.1f} % ({found['count']} of {found['total']}, "
+        f"95 % interval {low:.1f} … {high:.1f} %)"
+    )

@@ -12,17 +12,12 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from models.class_plots import draw_class_bars, draw_confusion, report_picture
-from models.class_report import (
-    accuracy,
-    accuracy_text,
-    classification_report,
-    confusion_matrix,
-    confusion_text,
-)
+from models.class_report import classification_report, confusion_matrix, confusion_text
 from models.command_classifier import CommandClassifier
 from models.commands_export import check_parity, save_classifier
 from models.commands_task import CommandsTask
 from models.graph_audio import read_wav, resample
+from models.intervals import share, share_text
 from models.model_files import WEIGHTS_NAME
 from models.zoo.command_cnn import CommandSpectrogram, build_command_cnn
 from pipeline.inputs.clip_folder import load_clip_folder
@@ -50,13 +45,13 @@ def pcm(count: int, samples: int = 16000) -> np.ndarray:
 
 
 def test_R60_accuracies_come_with_intervals_and_counts() -> None:
-    found = accuracy(276, 299)
-    assert (found["num_right"], found["num_judged"]) == (276, 299)
+    found = share(276, 299)
+    assert (found["count"], found["total"]) == (276, 299)
     assert np.round(found["interval"], 3).tolist() == [0.887, 0.948]
-    assert accuracy_text(found) == " 92.3 % (88.7 … 94.8 %), 276 of 299"
-    assert np.round(accuracy(695, 832)["interval"], 3).tolist() == [0.809, 0.859]
-    assert accuracy(0, 0) == {
-        "num_right": 0, "num_judged": 0, "accuracy": None, "interval": [0.0, 1.0],
+    assert share_text(found) == "92.3 % (276 of 299, 95 % interval 88.7 … 94.8 %)"
+    assert np.round(share(695, 832)["interval"], 3).tolist() == [0.809, 0.859]
+    assert share(0, 0) == {
+        "count": 0, "total": 0, "share": None, "interval": [0.0, 1.0],
     }  # fmt: skip
 
 
@@ -160,12 +155,12 @@ def test_R71_confusion_has_true_rows_and_predicted_columns() -> None:
     assert confusion_matrix(true, predicted, 3).tolist() == wanted
     report = classification_report(true, predicted, ["a", "b", "c"], list("uuvvww"))
     assert report["confusion"] == {"rows": "true", "columns": "predicted", "counts": wanted}
-    assert [row["num_judged"] for row in report["by_class"]] == [3, 1, 2]
-    assert [row["num_right"] for row in report["by_class"]] == [1, 1, 1]
-    assert [(r["group"], r["num_right"], r["num_judged"]) for r in report["by_group"]] == [
+    assert [row["total"] for row in report["by_class"]] == [3, 1, 2]
+    assert [row["count"] for row in report["by_class"]] == [1, 1, 1]
+    assert [(r["group"], r["count"], r["total"]) for r in report["by_group"]] == [
         ("u", 1, 2), ("v", 1, 2), ("w", 1, 2),
     ]  # fmt: skip
-    assert (report["num_right"], report["num_judged"]) == (3, 6)
+    assert (report["accuracy"]["count"], report["accuracy"]["total"]) == (3, 6)
     table = [line.split() for line in confusion_text(report).splitlines()]
     assert table[1] == ["a", "1", "2", "0"]
     assert table[3] == ["c", "1", "0", "1"]

@@ -121,12 +121,13 @@ def test_R76_exact_matches_are_counted_by_locale_and_format() -> None:
         "format": ["long", "long", "short", "long"],
     }
     values = judged(pairs, ["2000-01-01", "2000-01-02", "2000-01-02", "2000-01-03"])
-    assert (values["test"]["right"], values["test"]["pairs"], values["test"]["days"]) == (3, 4, 3)
-    low, high = values["test"]["interval"]
+    found = values["accuracy"]
+    assert (found["count"], found["total"], found["days"]) == (3, 4, 3)
+    low, high = found["interval"]
     assert 0 < low < 0.75 < high < 1
-    assert {k: v["exact_match"] for k, v in values["by_locale"].items()} == {
+    assert {k: v["share"] for k, v in values["by_locale"].items()} == {
         "de_DE": 0.0, "en_US": 1.0,
     }  # fmt: skip
-    assert values["by_format"]["en_US long"]["pairs"] == 2
+    assert values["by_format"]["en_US long"]["total"] == 2
     assert values["mistakes"] == [{"text": "b", "answer": "2000-01-02", "date": "2000-01-01"}]
-    assert "75.00 %" in report_text(values | {"trials": []})
+    assert "75.0 %" in report_text(values | {"trials": []})

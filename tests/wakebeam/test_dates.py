@@ -39,11 +39,11 @@ def place(tmp_path_factory) -> Workplace:
 
 def test_R76_a_small_translator_is_right_on_days_it_never_saw(place: Workplace) -> None:
     values = json.loads(place("evaluate", "w/model", "--json").stdout)
-    test = values["test"]
-    assert test["pairs"] == 300
-    assert test["exact_match"] > 0.9
+    test = values["accuracy"]
+    assert test["total"] == 300
+    assert test["share"] > 0.9
     low, high = test["interval"]
-    assert 0.8 < low < test["exact_match"] <= high + 1e-9
+    assert 0.8 < low < test["share"] <= high + 1e-9
     assert len(values["trials"]) == 8
     assert values["trials"][0]["text"] == "3 May 1979"
     model = place.folder / "w/model"
