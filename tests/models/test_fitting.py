@@ -34,7 +34,7 @@ def _start(folder: Path, *settings: str, cluster: str = "") -> subprocess.Popen:
 
 
 def _answer(process: subprocess.Popen) -> dict:
-    out, said = process.communicate(timeout=120)
+    out, said = process.communicate(timeout=240)
     assert process.returncode == 0, said[-3000:]
     return json.loads(out)
 
@@ -79,7 +79,7 @@ def _all_batches() -> list[str]:
 @pytest.mark.parametrize("step", [3, 10, 17])
 def test_R44_killed_in_mid_epoch_ends_with_the_same_weights(tmp_path, calm, step) -> None:
     killed = _start(tmp_path, f"kill_at={step}")
-    killed.communicate(timeout=120)
+    killed.communicate(timeout=240)
     assert killed.returncode == -9
     begun = len((tmp_path / "seen-0.txt").read_text().splitlines())
     resumed = _answer(_start(tmp_path))
@@ -111,8 +111,8 @@ def test_two_workers_agree_and_learn_what_one_learns(tmp_path) -> None:
 def test_a_worker_killed_and_both_restarted_end_as_if_nothing_was(tmp_path) -> None:
     whole = [_answer(p) for p in _cluster(tmp_path / "calm")]
     first, second = _cluster(tmp_path / "killed", last="kill_at=17")
-    _, said = first.communicate(timeout=120)
-    second.communicate(timeout=120)
+    _, said = first.communicate(timeout=240)
+    second.communicate(timeout=240)
     assert second.returncode == -9
     assert first.returncode == 1
     assert "start it again on all machines" in said
@@ -124,7 +124,7 @@ def test_a_worker_killed_and_both_restarted_end_as_if_nothing_was(tmp_path) -> N
 def test_a_batch_that_devices_cannot_share_is_refused(tmp_path) -> None:
     processes = _cluster(tmp_path, "batch_size=9")
     for process in processes:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=240)
         assert "a multiple of 2" in said
 
 

@@ -84,7 +84,7 @@ def test_stopping_says_that_one_can_go_on(tmp_path) -> None:
         time.sleep(0.05)
     assert "another run is at work" in place("synth", "w", *settings, code=1).stderr
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=150)
     assert process.returncode == 130
     assert "stopped; the same command goes on" in stderr
 
