@@ -7,7 +7,7 @@ complete when its `manifest.json` exists, and only then.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -174,14 +174,11 @@ class Manifest:
 
         Shards have their checksums in it, so which release made the same bytes is no matter.
         """
-        value = asdict(self)
-        for key in ("run", "software", "name"):
-            del value[key]
-        return digest(value)
+        return manifest_identity(self)
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON with sorted keys."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        return manifest_json(self)
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Manifest:
@@ -207,6 +204,27 @@ class Manifest:
                 expected=f"a data set manifest of version {MANIFEST_VERSION}",
                 fix="make the data set again with `wakebeam synth --overwrite`",
             ) from error
+
+
+def manifest_identity(manifest: Any) -> str:
+    """Return the SHA-256 of all of a manifest but `run`, `software` and `name`."""
+    value = asdict(manifest)
+    for key in ("run", "software", "name"):
+        del value[key]
+    return digest(value)
+
+
+def manifest_json(manifest: Any) -> str:
+    """Return a manifest's file: indented JSON with sorted keys."""
+    return json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n"
+
+
+def located_shards(
+    folder: str, shards: Iterable[ShardEntry], split: str
+) -> tuple[tuple[str, ShardEntry], ...]:
+    """Return (path or URI, entry) of each shard of `split` in a folder."""
+    root = folder.rstrip("/")
+    return tuple((f"{root}/{shard.name}", shard) for shard in shards if shard.split == split)
 
 
 def changes_between(old: Any, new: Any) -> list[str]:

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from schemas.canonical import digest
-from schemas.dataset import ShardEntry, changes_between
+from schemas.dataset import (
+    ShardEntry,
+    changes_between,
+    located_shards,
+    manifest_identity,
+    manifest_json,
+)
 from schemas.errors import DatasetError
 from schemas.recipe_dates import DatesRecipe
 
@@ -70,14 +75,11 @@ class PairManifest:
 
     def identity(self) -> str:
         """Return the SHA-256 of all but `run`, `software` and `name`."""
-        value = asdict(self)
-        for key in ("run", "software", "name"):
-            del value[key]
-        return digest(value)
+        return manifest_identity(self)
 
     def to_json(self) -> str:
         """Return indented JSON with sorted keys."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        return manifest_json(self)
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> PairManifest:
@@ -109,12 +111,11 @@ class StoredPairs:
 
     def num_examples(self, split: str) -> int:
         """Return how many pairs a split has."""
-        return sum(shard.num_examples for shard in self.manifest.shards if shard.split == split)
+        return sum(shard.num_examples for _, shard in self.shards(split))
 
-    def shards(self, split: str) -> list[tuple[str, ShardEntry]]:
+    def shards(self, split: str) -> tuple[tuple[str, ShardEntry], ...]:
         """Return a split's shards, each with its path."""
-        root = self.location.rstrip("/")
-        return [(f"{root}/{s.name}", s) for s in self.manifest.shards if s.split == split]
+        return located_shards(self.location, self.manifest.shards, split)
 
     def characters(self) -> str:
         """Return all characters of the training texts, sorted."""

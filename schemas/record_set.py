@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from schemas.canonical import digest
-from schemas.dataset import MANIFEST_NAME, ShardEntry
+from schemas.dataset import MANIFEST_NAME, ShardEntry, located_shards
 from schemas.errors import DatasetError
 
 _VERSION = 1
@@ -80,9 +80,8 @@ class RecordSet:
 
     def num_examples(self, split: str) -> int:
         """Return the number of records of `split`."""
-        return sum(entry.num_examples for entry in self.entries if entry.split == split)
+        return sum(entry.num_examples for _, entry in self.shards(split))
 
     def shards(self, split: str) -> tuple[tuple[str, ShardEntry], ...]:
         """Return (path or URI, entry) of each shard of `split`."""
-        root = self.location.rstrip("/")
-        return tuple((f"{root}/{e.name}", e) for e in self.entries if e.split == split)
+        return located_shards(self.location, self.entries, split)

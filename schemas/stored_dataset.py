@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry
+from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry, located_shards
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS
 
@@ -132,10 +132,9 @@ class StoredDataset:
     def shards(self, split: str) -> tuple[tuple[str, ShardEntry], ...]:
         """Return (path or URI, entry) of each shard of `split`, oldest generation first."""
         return tuple(
-            (f"{folder}/{shard.name}", shard)
+            shard
             for folder, manifest in self.generations()
-            for shard in manifest.shards
-            if shard.split == split
+            for shard in located_shards(folder, manifest.shards, split)
         )
 
     def next_example(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from pipeline.input_dataset import know_stores, shard_paths
+from pipeline.input_dataset import read_text, shard_paths
 from pipeline.inputs.source import Prepare
 from schemas.dataset import MANIFEST_NAME
 from schemas.errors import DatasetError
@@ -75,16 +75,15 @@ def read_pairs(data: str) -> StoredPairs:
     Raises:
         DatasetError: it isn't complete, or holds something else.
     """
-    know_stores(data)
     where = f"{data.rstrip('/')}/{MANIFEST_NAME}"
-    if not tf.io.gfile.exists(where):
+    text = read_text(where)
+    if text is None:
         raise DatasetError(
             f"{data} holds no complete data set",
             expected=f"a {MANIFEST_NAME}, which is written last",
             fix="run `wakebeam synth RECIPE`",
         )
-    with tf.io.gfile.GFile(where) as file:
-        return StoredPairs(data, PairManifest.from_json(str(file.read()), where=where))
+    return StoredPairs(data, PairManifest.from_json(text, where=where))
 
 
 def prepare_pairs(vocabulary: Vocabulary, *, longest_text: int, state_units: int) -> Prepare:
