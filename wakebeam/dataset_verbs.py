@@ -46,7 +46,7 @@ def synth(
     --plan-only plans all scenes and says what they would hold; it renders and writes nothing.
     """
     from beam_jobs.stored import read_dataset
-    from wakebeam.stages import make_bank, make_dataset, more_scenes
+    from wakebeam.stages import make_scenes
     from wakebeam.tasks import open_task
     from wakebeam.workspace import Workspace
 
@@ -74,15 +74,12 @@ def synth(
         _plan_only(workspace, context.args, num_workers, as_json)
         return
     where = out or workspace.data
-    added = Workspace.open(add_recipe) if add_recipe else workspace
-    wanted = added.recipe if add_recipe else more_scenes(workspace.recipe, where, append or 0)
     with workspace.alone():
-        bank, _ = make_bank(added, beam_arguments=context.args, num_workers=num_workers)
-        result = make_dataset(
+        result = make_scenes(
             workspace,
-            bank,
-            recipe=wanted,
-            out=where,
+            where,
+            append=append,
+            add_recipe=add_recipe,
             beam_arguments=context.args,
             num_workers=num_workers,
             overwrite=overwrite,

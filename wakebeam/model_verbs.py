@@ -94,19 +94,21 @@ def retrain(
     """
     from models.promotion import comparison_text
     from wakebeam.retraining import retrain as retrain_model
-    from wakebeam.stages import make_bank, make_dataset, more_scenes
+    from wakebeam.stages import make_scenes
     from wakebeam.workspace import Workspace
 
     if append and add_recipe:
         raise RequestError("--append and --add-recipe", expected="one or the other")
     workspace = Workspace.open(recipe, set_ or ())
 
-    def grow() -> None:
-        added = Workspace.open(add_recipe) if add_recipe else workspace
-        wanted = more_scenes(workspace.recipe, workspace.data, append) if append else added.recipe
-        bank, _ = make_bank(added, num_workers=num_workers)
-        make_dataset(workspace, bank, recipe=wanted, num_workers=num_workers)
-
+    grow = partial(
+        make_scenes,
+        workspace,
+        workspace.data,
+        append=append,
+        add_recipe=add_recipe,
+        num_workers=num_workers,
+    )
     with workspace.alone():
         found = retrain_model(
             workspace, since, grow=grow if append or add_recipe else None, test_on=test_on

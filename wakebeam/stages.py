@@ -99,26 +99,38 @@ def make_dataset(
         )
 
 
-def more_scenes(recipe: Recipe, out: str, append: int) -> Recipe | None:
-    """Return the recipe with `append` training scenes and no others; None where none are added.
+def make_scenes(
+    workspace: Workspace,
+    where: str,
+    *,
+    append: int | None = None,
+    add_recipe: Path | None = None,
+    beam_arguments: list[str] | None = None,
+    num_workers: int = DEFAULT_NUM_WORKERS,
+    overwrite: bool = False,
+) -> SynthesisResult:
+    """Make the recipe's data set at `where`, or add to it.
 
-    Raises:
-        RequestError: the data set there was made from another recipe.
+    Args:
+        workspace: of the recipe.
+        where: folder or URI.
+        append: add so many training scenes.
+        add_recipe: add all scenes of that recipe, not together with `append`.
+        beam_arguments: options for Beam.
+        num_workers: local processes, where no runner is named.
+        overwrite: replace what another recipe made.
     """
-    if not append:
-        return None
-    changes = read_dataset(out).first.changes(recipe)
-    if changes:
-        raise RequestError(
-            f"{out} was made from another recipe: {'; '.join(changes[:5])}",
-            expected="the same recipe; its material may have grown",
-            fix="change the recipe back, or name the changed one with --add-recipe",
-        )
-    counts = recipe.dataset.num_examples.model_copy(
-        update={split: append if split == "train" else 0 for split in SPLITS}
-    )
-    return recipe.model_copy(
-        update={"dataset": recipe.dataset.model_copy(update={"num_examples": counts})}
+    added = Workspace.open(add_recipe) if add_recipe else workspace
+    wanted = added.recipe if add_recipe else _more(workspace.recipe, where, append or 0)
+    bank, _ = make_bank(added, beam_arguments=beam_arguments, num_workers=num_workers)
+    return make_dataset(
+        workspace,
+        bank,
+        recipe=wanted,
+        out=where,
+        beam_arguments=beam_arguments,
+        num_workers=num_workers,
+        overwrite=overwrite,
     )
 
 
@@ -274,3 +286,26 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise WakebeamError(f"{path} is damaged", fix="delete it and run the same command again")
     return value
+
+
+def _more(recipe: Recipe, out: str, append: int) -> Recipe | None:
+    """The recipe with `append` training scenes and no others; None where none are added.
+
+    Raises:
+        RequestError: the data set there was made from another recipe.
+    """
+    if not append:
+        return None
+    changes = read_dataset(out).first.changes(recipe)
+    if changes:
+        raise RequestError(
+            f"{out} was made from another recipe: {'; '.join(changes[:5])}",
+            expected="the same recipe; its material may have grown",
+            fix="change the recipe back, or name the changed one with --add-recipe",
+        )
+    counts = recipe.dataset.num_examples.model_copy(
+        update={split: append if split == "train" else 0 for split in SPLITS}
+    )
+    return recipe.model_copy(
+        update={"dataset": recipe.dataset.model_copy(update={"num_examples": counts})}
+    )
