@@ -10,7 +10,7 @@ disk is measured. Peers read the same shards: *plain* is TensorFlow's own readin
 decoding with nothing else (no order, no mixing, no labels), *generator* a Python generator behind
 `from_generator`, *py_function* Python's decoding behind `tf.py_function`.
 
-There is no cache of decoded records: the part `decoding` shows what one could save, and
+The part `decoding` shows what a cache of decoded records (`training.cache`) saves.
 `dataset.encoding: pcm16` is the same thing without a second copy.
 """
 
@@ -49,7 +49,7 @@ AUGMENTED = {
 class Size:
     """How much is measured."""
 
-    scenes: int = 640
+    scenes: int = 4000
     steps: int = 40
     epoch: int = 10_000
 

@@ -26,6 +26,7 @@ from pipeline.input_dataset import (
     prepare_scenes,
     read_dataset,
 )
+from pipeline.inputs.shard_cache import CachedDataset
 from pipeline.inputs.source import ExampleSource, Prepare
 from schemas.canonical import digest
 from schemas.detection import ScoredRecording
@@ -45,14 +46,17 @@ class DetectionTask:
     Args:
         recipe: features, model, training and evaluation sections are used.
         data: folder or URI of a complete data set.
+        cache: folder of its shards' copies, if they are to be read.
 
     Raises:
         TrainingError: nothing to validate on.
         DatasetError: the data set isn't complete.
     """
 
-    def __init__(self, recipe: Recipe, data: str) -> None:
+    def __init__(self, recipe: Recipe, data: str, cache: Path | None = None) -> None:
         self.stored = read_dataset(data)
+        if cache:
+            self.stored = CachedDataset(self.stored.location, self.stored.manifests, cache)
         self.recipe = recipe
         self.name, self.seed, self.fitting = recipe.name, recipe.seed, recipe.training
         if not self.stored.num_examples("validation"):
@@ -62,7 +66,9 @@ class DetectionTask:
                 fix="raise dataset.num_examples.validation",
             )
         parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
-        sections = [part.model_dump(mode="json", exclude={"data_service"}) for part in parts]
+        sections = [
+            part.model_dump(mode="json", exclude={"data_service", "cache"}) for part in parts
+        ]
         self.identity = digest([self.stored.identity(), recipe.seed, *sections])
         self.source: ExampleSource = ShardSource(
             self.stored,

@@ -78,6 +78,22 @@ def encode_example(
     return _example(audio, rest.SerializeToString(deterministic=True))
 
 
+def reencode_example(data: bytes, encoding: str) -> bytes:
+    """Return the same record with its audio encoded as `encode_example` would.
+
+    Raises:
+        DatasetError: as `decode_example`.
+    """
+    example = decode_example(data)
+    message = tf_example_pb2.Example()
+    message.ParseFromString(data)
+    rest = message.features
+    del rest.feature[names.AUDIO_ENCODED]
+    rest.feature[names.AUDIO_ENCODING].bytes_list.value[:] = [encoding.encode()]
+    audio = encode_audio(example.audio, example.sample_rate_hz, encoding)
+    return _example(audio, rest.SerializeToString(deterministic=True))
+
+
 def decode_example(data: bytes) -> StoredExample:
     """Parse and check one record.
 

@@ -104,7 +104,7 @@ class ShardSource:
     """
 
     def __init__(
-        self, stored: ShardedSet, split: str, *, seed: int, shuffle_buffer: int = 512
+        self, stored: ShardedSet, split: str, *, seed: int, shuffle_buffer: int = 64
     ) -> None:
         self.num_examples = stored.num_examples(split)
         self._paths = tf.constant(shard_paths(stored, split))

@@ -131,8 +131,13 @@ class Training(Fitting):
     event_weights: dict[NegativeKind, Weight] = Field(
         {}, description="by kind of event: weight of the steps that it could fool, else 1"
     )
-    shuffle_examples: int = Field(512, ge=1, description="held in memory to be mixed")
+    shuffle_examples: int = Field(64, ge=1, description="held in memory to be mixed")
     label_window: LabelWindow = LabelWindow()
+    cache: str | None = Field(
+        None,
+        description="folder for decoded copies of the shards, on a disk near by: worth it for "
+        "FLAC and for shards in a store",
+    )
     loss: Literal["cross_entropy", "focal", "max_pool"] = Field(
         "cross_entropy",
         description="focal: less weight for steps that are right anyway; max_pool: of the steps "

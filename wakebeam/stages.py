@@ -150,7 +150,7 @@ def make_model(workspace: Workspace, **how: bool) -> Any:
             fix="run `wakebeam synth --overwrite` first, or change the recipe back",
         )
     recipe = workspace.recipe
-    make = partial(DetectionTask, recipe, workspace.data)
+    make = partial(DetectionTask, recipe, workspace.data, cache=_filled_cache(workspace))
     return fit_task(make, recipe.training, workspace.model, **how)
 
 
@@ -193,6 +193,19 @@ def reject_summary(bank: ClipBank, most: int = 10) -> str:
     rows = [f"  {reject.path}: {reject.reason}" for reject in bank.rejects[:most]]
     more = len(bank.rejects) - most
     return "\n".join(rows + ([f"  and {more} more (wakebeam check lists all)"] if more > 0 else []))
+
+
+def _filled_cache(workspace: Workspace) -> Path | None:
+    """The folder of the shards' copies, all of them there; None where none is wanted."""
+    from pipeline.input_dataset import read_dataset as read_stored
+    from pipeline.inputs.shard_cache import fill_cache
+
+    if not workspace.recipe.training.cache:
+        return None
+    cache = workspace.folder / workspace.recipe.training.cache
+    with progress("cache", "shards") as update:
+        fill_cache(read_stored(workspace.data), cache, update)
+    return cache
 
 
 def _speak_stage(workspace: Workspace) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from tests.wakebeam.conftest import Workplace, make_workplace
 OPTIONS = (
     "features={family: pcen, statistics: dataset}",
     "training.epochs=2",
+    "training.cache=copies",
     "training.loss=max_pool",
     "training.class_weights={kw: 1.5}",
     "training.event_weights={speech: 2.0}",
@@ -40,6 +41,7 @@ def test_all_options_together_train_judge_and_export(place) -> None:
     assert card["features"]["family"] == "pcen"
     assert len(card["feature_statistics"]["mean"]) == 40
     assert min(card["feature_statistics"]["deviation"]) > 0
+    assert len(list((place.folder / "w/copies").iterdir())) >= 2, "of train and of validation"
     metadata = json.loads((place.folder / "w/export/metadata.json").read_text())
     assert metadata["parity"]["saved_model"] < 1e-4
     assert metadata["parity"]["stream_float32"] < 1e-4

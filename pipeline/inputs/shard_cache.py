@@ -1,0 +1,114 @@
+"""Decoded copies of a data set's shards in a folder near by: for FLAC, and for shards in a store.
+
+A copy is named by the checksum of the shard that it was made from, so a folder may serve many data
+sets, generations and trainings, and none is ever stale. Copies are written under another name and
+renamed; what is there is whole, and a killed run goes on with the next shard. The examples, their
+order and what a training learns are those of the data set itself.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tensorflow as tf
+
+from pipeline.example_codec import reencode_example
+from pipeline.tfrecord import RecordReader, RecordWriter
+from schemas.dataset import ShardEntry
+from schemas.errors import DatasetError
+from schemas.stored_dataset import StoredDataset
+
+_DECODED = "pcm16"
+_SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class CachedDataset(StoredDataset):
+    """A data set whose shards are read from their copies.
+
+    Attributes:
+        cache: folder of the copies.
+    """
+
+    cache: Path = Path()
+
+    @property
+    def encoding(self) -> str:
+        """Of the copies."""
+        return _DECODED
+
+    def shards(self, split: str) -> tuple[tuple[str, ShardEntry], ...]:
+        """Return (path, entry) of the copies of `split`'s shards.
+
+        Raises:
+            DatasetError: one isn't there.
+        """
+        return tuple(self._copy(entry) for _, entry in super().shards(split))
+
+    def _copy(self, entry: ShardEntry) -> tuple[str, ShardEntry]:
+        path = copy_path(self.cache, entry)
+        if not path.exists():
+            raise DatasetError(
+                f"{path} is missing", fix="train with the same `training.cache`: it makes copies"
+            )
+        return str(path), replace(entry, num_bytes=path.stat().st_size)
+
+
+def fill_cache(
+    stored: StoredDataset, cache: Path, progress: Callable[[int, int], None]
+) -> CachedDataset:
+    """Make the copies that aren't there of what training reads, several at a time.
+
+    Args:
+        stored: a complete data set.
+        cache: folder on a local disk.
+        progress: told (shards that are there, of how many).
+
+    Returns:
+        The data set as its copies.
+
+    Raises:
+        DatasetError: a shard is missing or damaged.
+        OSError: the disk is full, or the folder can't be written.
+    """
+    shards = [shard for split in _SPLITS for shard in stored.shards(split)]
+    wanted = [shard for shard in shards if not copy_path(cache, shard[1]).exists()]
+    cache.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = pool.map(lambda shard: _make_copy(shard[0], shard[1], cache), wanted)
+        for number, _ in enumerate(made, start=len(shards) - len(wanted) + 1):
+            progress(number, len(shards))
+    return CachedDataset(stored.location, stored.manifests, cache)
+
+
+def copy_path(cache: Path, entry: ShardEntry) -> Path:
+    """Return where the copy of a shard lies."""
+    return cache / f"{entry.crc32c}-{entry.num_bytes}.{_DECODED}.tfrecord"
+
+
+def _make_copy(path: str, entry: ShardEntry, cache: Path) -> None:
+    copy = copy_path(cache, entry)
+    temporary = copy.with_name(f"{copy.name}.tmp-{uuid.uuid4().hex}")
+    try:
+        with tf.io.gfile.GFile(path, "rb") as source, temporary.open("wb") as target:
+            reader, writer = RecordReader(source, path), RecordWriter(target)
+            for record in reader:
+                writer.write(reencode_example(record, _DECODED))
+        if reader.crc32c != entry.crc32c:
+            raise DatasetError(
+                f"{path} has the checksum {reader.crc32c}",
+                expected=f"{entry.crc32c}, as the manifest says",
+                fix="run `wakebeam verify`, which names what is damaged",
+            )
+        temporary.replace(copy)
+    except tf.errors.NotFoundError as error:
+        raise DatasetError(
+            f"{path} is missing", fix="run `wakebeam synth` to make such shards anew"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
