@@ -78,7 +78,9 @@ def _beside_base_rate(values: dict[str, Any], folder: Path) -> str:
 def _on_real_takes(values: dict[str, Any], folder: Path) -> str:
     """Add what the exported detector finds in the exercise's two recordings."""
     takes = [DATA / "activate_10s/dev" / name for name in _ACTIVATES_S]
-    lines = _wakebeam("detect", "--model", f"{folder.name}/export", *map(str, takes)).splitlines()
+    lines = _wakebeam(
+        "detect", "--json", "--model", f"{folder.name}/export", *map(str, takes)
+    ).splitlines()
     hits = alarms = 0
     for take, spans_s in zip(takes, _ACTIVATES_S.values(), strict=True):
         found = [json.loads(line) for line in lines]

@@ -13,7 +13,7 @@ a miss. Nothing here counts frames.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,24 @@ class EventDetector:
         open_events = [event for event in self._open if event is not None]
         self._open = [None] * len(self._labels)
         return sorted(open_events, key=lambda d: d.time_s)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what is remembered, by name, one value a label; NaN where no event is open."""
+        opened = [(e.time_s, e.score) if e else (np.nan, np.nan) for e in self._open]
+        return {
+            "above": np.array(self._above),
+            "last_start_s": np.array(self._last_start_s, np.float64),
+            "open": np.array(opened, np.float64).reshape(-1, 2),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where another one with the same labels was."""
+        self._above = [bool(value) for value in state["above"]]
+        self._last_start_s = [float(value) for value in state["last_start_s"]]
+        self._open = [
+            None if np.isnan(time_s) else Detection(float(time_s), label, float(score))
+            for label, (time_s, score) in zip(self._labels, state["open"], strict=True)
+        ]
 
     def _one_label(self, i: int, times_s: np.ndarray, scores: np.ndarray) -> list[Detection]:
         ended: list[Detection] = []

@@ -26,7 +26,7 @@ from models.event_matching import detect_events
 from models.export_folder import METADATA_NAME, publish, require_replaceable
 from models.model_files import read_card, write_json
 from models.quiet import quiet_stderr
-from models.streaming import MODEL_NAME, StreamingDetector
+from models.streaming import MODEL_NAME, StepModel, StreamingDetector
 from pipeline.input_dataset import judged_examples, read_dataset
 from pipeline.scratch_folder import scratch_folder
 from schemas.detection import ScoredRecording
@@ -215,7 +215,7 @@ def _metadata(detector: Detector, card: dict[str, Any], report: dict[str, Any]) 
 
 
 def _stream_scores(folder: Path, name: str, audio: np.ndarray) -> np.ndarray:
-    stream = StreamingDetector(folder, model_name=name)
+    stream = StreamingDetector(StepModel(folder, name))
     rows = []
     for recording in audio:
         stream.reset()

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from models.event_matching import Matching, OperatingPoint
-from schemas.detection import ReferenceEvent
+from schemas.detection import Detection, ReferenceEvent
 
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 
@@ -47,9 +47,10 @@ def detector_output(
     times_s: np.ndarray,
     scores: np.ndarray,
     threshold: float,
-    events: Sequence[ReferenceEvent],
-    matching: Matching,
     title: str,
+    events: Sequence[ReferenceEvent] = (),
+    matching: Matching | None = None,
+    detections: Sequence[Detection] = (),
 ) -> bytes:
     """Return a PNG of a stretch of sound: spectrogram, score over time, what was and was found.
 
@@ -58,10 +59,11 @@ def detector_output(
         sample_rate_hz: its rate.
         times_s: (steps,) when each score is known.
         scores: (steps,) of one label.
-        threshold: as used for `matching`.
-        events: true events, keywords and others.
-        matching: of the detections with the events.
+        threshold: as used for `matching` or `detections`.
         title: above the picture.
+        events: true events, keywords and others, where they are known.
+        matching: of the detections with the events.
+        detections: where the truth isn't known.
     """
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.3])
@@ -83,20 +85,20 @@ def detector_output(
         bottom.axvspan(event.onset_s, event.offset_s, color=colour, alpha=0.45 if keyword else 0.2)
     bottom.plot(times_s, scores, color=_BLUE, linewidth=1.0)
     bottom.axhline(threshold, color=_ORANGE, linestyle="--", linewidth=1.0)
-    marks = (
-        ([d.time_s for _, d in matching.hits], "v", _GREEN),
-        ([e.offset_s for e in matching.misses], "x", _RED),
-        ([d.time_s for d in matching.false_accepts], "^", _RED),
-    )
+    marks = [([d.time_s for d in detections], "v", _BLUE)]
+    if matching is not None:
+        marks += [
+            ([d.time_s for _, d in matching.hits], "v", _GREEN),
+            ([e.offset_s for e in matching.misses], "x", _RED),
+            ([d.time_s for d in matching.false_accepts], "^", _RED),
+        ]
     for places, marker, colour in marks:
         bottom.plot(places, [1.08] * len(places), marker, color=colour, clip_on=False)
     bottom.set_ylim(0, 1.15)
     bottom.set_xlim(0, len(audio) / sample_rate_hz)
     bottom.set_ylabel("score")
-    bottom.set_xlabel(
-        "seconds    green span: keyword, grey: other speech, dashes: threshold, "
-        "▾ hit, x miss, ▴ false accept"
-    )
+    known = "green span: keyword, grey: other speech, ▾ hit, x miss, ▴ false accept"
+    bottom.set_xlabel(f"seconds    dashes: threshold, {known if matching else '▾ detection'}")
     return _png(figure)
 
 

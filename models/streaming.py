@@ -1,24 +1,28 @@
 """A detector on live sound: packets of any size in, scores and events out, constant memory.
 
 Runs the exported streaming step with LiteRT; neither TensorFlow nor Keras is imported. Samples are
-collected until a whole step is there, so the numbers don't depend on how the sound was cut.
+collected until a whole step is there, so the numbers don't depend on how the sound was cut. Time is
+counted in samples, so it is as exact after a month as after a second. After sound that was lost
+(`skip`) the time is right and nothing is remembered: halves of a keyword around a gap are none.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soxr
 from ai_edge_litert.interpreter import Interpreter
 
 from models.event_matching import EventDetector
 from models.export_folder import METADATA_NAME
 from models.quiet import quiet_stderr
 from schemas.detection import Detection
-from schemas.errors import RequestError
+from schemas.errors import AudioError, RequestError
 
 MODEL_NAME = "stream_float32.tflite"
 _NEEDED = (
@@ -65,31 +69,22 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         ) from error
 
 
-class StreamingDetector:
-    """One stream of sound.
+class StepModel:
+    """An exported streaming step; it holds no stream's memory, so that many may share one.
+
+    Not for two threads at a time.
 
     Args:
         folder: an export.
-        threshold: instead of the one chosen on validation.
-        model_name: another TFLite file of the export.
+        model_name: which TFLite file of it.
+
+    Raises:
+        RequestError: the folder isn't an export.
     """
 
-    def __init__(
-        self, folder: Path, *, threshold: float | None = None, model_name: str = MODEL_NAME
-    ) -> None:
+    def __init__(self, folder: Path, model_name: str = MODEL_NAME) -> None:
         self.metadata = read_metadata(folder)
-        self.sample_rate_hz = int(self.metadata["sample_rate_hz"])
-        self.labels = tuple(self.metadata["labels"])
-        chosen = self.metadata.get("threshold")
-        if threshold is None and chosen is None:
-            raise RequestError(
-                f"{folder} has no threshold, because its model was never evaluated",
-                fix="pass --threshold, or run `wakebeam evaluate` and export again",
-            )
-        self.threshold = float(threshold if threshold is not None else chosen or 0.0)
-        self._step = int(self.metadata["step_samples"])
-        self._warmup = int(self.metadata["warmup_samples"])
-        self._hop = int(self.metadata["hop_samples"])
+        self.folder = folder
         with quiet_stderr():
             interpreter = Interpreter(model_path=str(folder / model_name), num_threads=1)
             interpreter.allocate_tensors()
@@ -99,65 +94,226 @@ class StreamingDetector:
             for name, detail in self._run.get_input_details().items()
             if name != "samples"
         }
-        self._fill = self.metadata["initial_values"]
+
+    def initial_state(self) -> dict[str, np.ndarray]:
+        """Return the state of a stream that has heard nothing."""
+        fill = self.metadata["initial_values"]
+        return {name: np.full(shape, fill[name], t) for name, (shape, t) in self._shapes.items()}
+
+    def __call__(
+        self, samples: np.ndarray, state: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return scores (steps, labels) of (1, step_samples) float32, and the new state."""
+        out = self._run(samples=samples, **state)
+        return np.asarray(out["scores"][0]), {name: out[name] for name in state}
+
+
+class StreamingDetector:
+    """One stream of sound.
+
+    Args:
+        model: an export's folder, or a step that streams share.
+        threshold: instead of the one chosen on validation.
+        input_rate_hz: of the sound that comes, if it isn't the detector's own.
+    """
+
+    def __init__(
+        self,
+        model: Path | StepModel,
+        *,
+        threshold: float | None = None,
+        input_rate_hz: int | None = None,
+    ) -> None:
+        self._model = StepModel(model) if isinstance(model, Path) else model
+        self.metadata = self._model.metadata
+        self.sample_rate_hz = int(self.metadata["sample_rate_hz"])
+        self.input_rate_hz = input_rate_hz or self.sample_rate_hz
+        self.labels = tuple(self.metadata["labels"])
+        chosen = self.metadata.get("threshold")
+        if threshold is None and chosen is None:
+            raise RequestError(
+                f"{self._model.folder} has no threshold, because its model was never evaluated",
+                fix="pass --threshold, or run `wakebeam evaluate` and export again",
+            )
+        self.threshold = float(threshold if threshold is not None else chosen or 0.0)
+        self._step = int(self.metadata["step_samples"])
+        self._warmup = int(self.metadata["warmup_samples"])
+        self._hop = int(self.metadata["hop_samples"])
+        self._state: dict[str, np.ndarray]
+        self._warm: bool
+        self._num_steps: int
         self.reset()
 
     def reset(self) -> None:
         """Begin a new stream: no memory of what was heard, time zero."""
         debounce_s = float(self.metadata["debounce_s"])
         self._events = EventDetector(self.labels, self.threshold, debounce_s)
-        self._state = {
-            name: np.full(shape, self._fill[name], dtype)
-            for name, (shape, dtype) in self._shapes.items()
-        }
-        self._pending = np.zeros(0, np.float32)
-        self._warm = self._warmup == 0
-        self._num_steps = 0
+        self._num_heard = self._first_sample = 0
+        self._forget()
 
     def process(self, samples: np.ndarray) -> StreamOutput:
         """Take the next packet.
 
         Args:
-            samples: (n,) float32 in ±1 or int16, at the detector's rate; any n ≥ 0.
+            samples: (n,) or (n, channels), which are mixed; float in ±1 or int16, at the input
+                rate; any n ≥ 0.
+
+        Raises:
+            AudioError: NaN or infinite samples; what came before them counts.
         """
-        times_s, scores = self._scores(samples)
+        mono = as_mono(samples)
+        self._num_heard += len(mono)
+        times_s, scores = self._scores(self._resampled(mono, last=False))
         return StreamOutput(times_s, scores, self._events.process(times_s, scores))
+
+    def skip(self, num_samples: int) -> StreamOutput:
+        """Leave out so many samples of the input, which were lost: what was heard is forgotten.
+
+        What had not filled a step before the gap isn't scored.
+        """
+        silent = np.zeros((1, len(self.labels)), np.float32)  # no run goes on across a gap
+        detections = self._events.process(self._times(1), silent) + self._events.flush()
+        self._num_heard += num_samples
+        self._first_sample = self._num_heard * self.sample_rate_hz // self.input_rate_hz
+        self._forget()
+        return StreamOutput(np.zeros(0), self._no_scores(), detections)
 
     def finish(self) -> StreamOutput:
         """End the stream: hear the last incomplete step with silence after it, close events.
 
         Only steps that the sound itself reaches are scored; none of the silence is.
         """
+        times_s, scores = self._scores(self._resampled(np.zeros(0, np.float32), last=True))
         missing = (self._warmup if not self._warm else 0) + self._step - len(self._pending)
         true_steps = max(0, len(self._pending) - (0 if self._warm else self._warmup)) // self._hop
         before = self._num_steps
-        times_s, scores = self._scores(np.zeros(missing if true_steps else 0, np.float32))
-        times_s, scores = times_s[:true_steps], scores[:true_steps]
+        more_s, more = self._scores(np.zeros(missing if true_steps else 0, np.float32))
+        times_s = np.concatenate((times_s, more_s[:true_steps]))
+        scores = np.concatenate((scores, more[:true_steps]))
         self._num_steps = before + true_steps
         detections = self._events.process(times_s, scores) + self._events.flush()
         return StreamOutput(times_s, scores, detections)
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all that the stream remembers, for `numpy.savez` and `restore`.
+
+        Raises:
+            RequestError: the sound comes at another rate, and the converter can't tell its state.
+        """
+        if self._resampler is not None:
+            raise RequestError(
+                f"the state of a stream at {self.input_rate_hz} Hz",
+                expected=f"sound at the detector's own {self.sample_rate_hz} Hz",
+            )
+        place = [self._num_heard, self._first_sample, self._num_steps, self._warm]
+        return {
+            "place": np.array(place, np.int64),
+            "pending": self._pending.copy(),
+            **{f"events_{name}": value for name, value in self._events.state().items()},
+            **{name: value.copy() for name, value in self._state.items()},
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where a stream of the same export was.
+
+        Raises:
+            RequestError: the state is of another export.
+        """
+        shapes = {name: value.shape for name, value in self._state.items()}
+        if {name: np.shape(state[name]) for name in state if name.startswith("state_")} != shapes:
+            raise RequestError("the state of another detector", expected="one of this export")
+        self.reset()
+        heard, first, steps, warm = (int(value) for value in state["place"])
+        self._num_heard, self._first_sample = heard, first
+        self._num_steps, self._warm = steps, bool(warm)
+        self._pending = np.array(state["pending"], np.float32)
+        self._state = {name: np.array(state[name], self._state[name].dtype) for name in shapes}
+        events = {n.removeprefix("events_"): v for n, v in state.items() if n.startswith("events_")}
+        self._events.restore(events)
+
+    def _forget(self) -> None:
+        self._state = self._model.initial_state()
+        self._pending = np.zeros(0, np.float32)
+        self._warm = self._warmup == 0
+        self._num_steps = 0
+        self._resampler = (
+            soxr.ResampleStream(self.input_rate_hz, self.sample_rate_hz, 1, dtype="float32")
+            if self.input_rate_hz != self.sample_rate_hz
+            else None
+        )
+
+    def _resampled(self, mono: np.ndarray, *, last: bool) -> np.ndarray:
+        if self._resampler is None:
+            return mono
+        return np.asarray(self._resampler.resample_chunk(mono, last=last), np.float32)
+
+    def _no_scores(self) -> np.ndarray:
+        return np.zeros((0, len(self.labels)), np.float32)
+
     def _scores(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if samples.dtype == np.int16:
-            samples = samples.astype(np.float32) / np.float32(32768.0)
-        self._pending = np.concatenate((self._pending, samples.astype(np.float32, copy=False)))
+        self._pending = np.concatenate((self._pending, samples))
         if not self._warm and len(self._pending) >= self._warmup:
             self._state["state_0"][:] = self._pending[: self._warmup]
             self._pending = self._pending[self._warmup :]
             self._warm = True
-        scores = []
+        scores = [self._no_scores()]
         at = 0
         while self._warm and len(self._pending) - at >= self._step:
-            scores.append(self._one_step(self._pending[None, at : at + self._step]))
+            found, self._state = self._model(self._pending[None, at : at + self._step], self._state)
+            scores.append(found)
             at += self._step
         self._pending = self._pending[at:].copy()
-        found = np.concatenate(scores) if scores else np.zeros((0, len(self.labels)), np.float32)
-        first = self._num_steps + 1
+        found = np.concatenate(scores)
+        times_s = self._times(len(found))
         self._num_steps += len(found)
-        ends = self._warmup + self._hop * np.arange(first, self._num_steps + 1)
-        return ends / self.sample_rate_hz, found
+        return times_s, found
 
-    def _one_step(self, samples: np.ndarray) -> np.ndarray:
-        out = self._run(samples=samples, **self._state)
-        self._state = {name: out[name] for name in self._state}
-        return np.asarray(out["scores"][0])
+    def _times(self, num_steps: int) -> np.ndarray:
+        """When the next steps' scores are known, seconds since the stream began."""
+        ends = self._num_steps + 1 + np.arange(num_steps)
+        return (self._first_sample + self._warmup + self._hop * ends) / self.sample_rate_hz
+
+
+class StreamBatch:
+    """Independent streams that come in step, such as the channels of a recorder.
+
+    Args:
+        model: an export's folder.
+        num_streams: how many.
+        how: as for each `StreamingDetector`.
+    """
+
+    def __init__(self, model: Path, num_streams: int, **how: Any) -> None:
+        shared = StepModel(model)
+        self.streams = [StreamingDetector(shared, **how) for _ in range(num_streams)]
+
+    def process(self, samples: np.ndarray) -> list[StreamOutput]:
+        """Take the next packet of each stream: (num_streams, n) float in ±1 or int16."""
+        if len(samples) != len(self.streams):
+            raise RequestError(
+                f"packets of {len(samples)} streams", expected=f"{len(self.streams)} of them"
+            )
+        return [stream.process(row) for stream, row in zip(self.streams, samples, strict=True)]
+
+    def finish(self) -> list[StreamOutput]:
+        """End all streams."""
+        return [stream.finish() for stream in self.streams]
+
+
+def as_mono(samples: np.ndarray) -> np.ndarray:
+    """Return (n,) float32 in ±1 of (n,) or (n, channels) int16 or float.
+
+    Raises:
+        AudioError: another shape or type, NaN or infinite samples.
+    """
+    if samples.ndim == 2:
+        samples = as_mono(samples.reshape(-1)).reshape(samples.shape).mean(axis=1)
+    if samples.ndim != 1 or samples.dtype.kind not in "if" or samples.dtype.itemsize == 1:
+        raise AudioError(f"packets of shape {samples.shape} and type {samples.dtype}")
+    if samples.dtype.kind == "i":
+        if samples.dtype != np.int16:
+            raise AudioError(f"samples of type {samples.dtype}; int16 or float is known")
+        return samples.astype(np.float32) / np.float32(32768.0)
+    if not np.isfinite(samples).all():
+        raise AudioError("NaN or infinite samples")
+    return np.asarray(samples, np.float32)

@@ -110,6 +110,28 @@ def stream_audio(path: Path, rate_hz: int, *, block_s: float = 1.0) -> Iterator[
     Raises:
         AudioError: as `read_audio`; may come after some blocks.
     """
+    with open_audio(path, block_s=block_s) as (rate, blocks):
+        resampler = soxr.ResampleStream(rate, rate_hz, 1, dtype="float32", quality="HQ")
+        for block in blocks:
+            mono = to_mono(block)
+            out = mono if rate == rate_hz else resampler.resample_chunk(mono)
+            if len(out):
+                yield np.asarray(out, dtype=np.float32)
+        rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        if len(rest):
+            yield np.asarray(rest, dtype=np.float32)
+
+
+@contextlib.contextmanager
+def open_audio(path: Path, *, block_s: float = 1.0) -> Iterator[tuple[int, Iterator[FloatArray]]]:
+    """Open a file of any length: its rate, and its blocks as they are.
+
+    Yields:
+        Hz, and (num_samples, num_channels) float32 in ±1 of about `block_s` seconds each.
+
+    Raises:
+        AudioError: as `read_audio`; may come after some blocks.
+    """
     size = _size(path)
     if size == 0:
         raise AudioError("empty file")
@@ -122,19 +144,15 @@ def stream_audio(path: Path, rate_hz: int, *, block_s: float = 1.0) -> Iterator[
                 raise AudioError(f"not readable as audio: {error.error_string}") from error
         else:
             with file:
-                yield from _stream_sndfile(path, file, rate_hz, block_s)
+                size = max(1, round(block_s * file.samplerate))
+                yield int(file.samplerate), _sndfile_blocks(path, file, size)
             return
     with _ffmpeg_blocks(path) as (rate, read):
-        block = max(1, round(block_s * rate))
-        yield from _mono_at(lambda: read(block), block, rate, rate_hz)
+        yield rate, _until_short(read, max(1, round(block_s * rate)))
 
 
-def _stream_sndfile(
-    path: Path, file: soundfile.SoundFile, rate_hz: int, block_s: float
-) -> Iterator[FloatArray]:
-    rate, expected = int(file.samplerate), file.frames
-    size = max(1, round(block_s * rate))
-    num_read = 0
+def _sndfile_blocks(path: Path, file: soundfile.SoundFile, size: int) -> Iterator[FloatArray]:
+    expected, num_read = file.frames, 0
     with contextlib.ExitStack() as stack:
 
         def from_sndfile(count: int) -> FloatArray:
@@ -142,38 +160,30 @@ def _stream_sndfile(
 
         source: Callable[[int], FloatArray] = from_sndfile
 
-        def read() -> FloatArray:
+        def read(count: int) -> FloatArray:
             nonlocal num_read, source
             try:
-                x = source(size)
+                x = source(count)
             except soundfile.LibsndfileError as error:
                 if path.suffix.lower() not in _SECOND_OPINION:
                     raise AudioError(f"not readable as audio: {error.error_string}") from error
                 _, source = stack.enter_context(_ffmpeg_blocks(path))
                 skipped = source(num_read) if num_read else ()
-                x = source(size) if len(skipped) == num_read else source(0)
+                x = source(count) if len(skipped) == num_read else source(0)
             num_read += len(x)
-            if len(x) < size and num_read < expected < 2**62:
+            if len(x) < count and num_read < expected < 2**62:
                 raise AudioError(f"truncated: {num_read} of {expected} samples can be read")
             return x
 
-        yield from _mono_at(read, size, rate, rate_hz)
+        yield from _until_short(read, size)
 
 
-def _mono_at(
-    read: Callable[[], FloatArray], size: int, from_hz: int, to_hz: int
-) -> Iterator[FloatArray]:
-    """Downmix and resample blocks of `size` until a shorter one comes."""
-    resampler = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
-    while True:
-        x = read()
-        mono = to_mono(_finite(x)) if len(x) else np.zeros(0, np.float32)
-        last = len(x) < size
-        out = mono if from_hz == to_hz else resampler.resample_chunk(mono, last=last)
-        if len(out):
-            yield np.asarray(out, dtype=np.float32)
-        if last:
-            return
+def _until_short(read: Callable[[int], FloatArray], size: int) -> Iterator[FloatArray]:
+    """Blocks of `size`, checked, until a shorter one has come."""
+    while len(x := read(size)) == size:
+        yield _finite(x)
+    if len(x):
+        yield _finite(x)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,17 @@ def write_wav(path: Path, samples: npt.NDArray[Any], sample_rate_hz: int) -> Non
         samples: (num_samples,) int16, or float in ±1.
         sample_rate_hz: their rate.
     """
+    with replaced_wav(path) as temporary:
+        soundfile.write(temporary, samples, sample_rate_hz, subtype="PCM_16", format="WAV")
+
+
+@contextlib.contextmanager
+def replaced_wav(path: Path) -> Iterator[Path]:
+    """Yield a temporary name to write to; without an error it becomes `path`. Folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".writing")
-    soundfile.write(temporary, samples, sample_rate_hz, subtype="PCM_16", format="WAV")
-    os.replace(temporary, path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

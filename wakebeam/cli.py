@@ -17,11 +17,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from schemas.errors import WakebeamError
-from wakebeam import dataset_verbs, material_verbs, model_verbs, whole_verbs
+from wakebeam import dataset_verbs, detect_verbs, material_verbs, model_verbs, whole_verbs
 from wakebeam.app import APP
 from wakebeam.console import show
 
-VERBS = (material_verbs, whole_verbs, dataset_verbs, model_verbs)
+VERBS = (material_verbs, whole_verbs, dataset_verbs, model_verbs, detect_verbs)
 """The modules that add verbs to the application when they are imported."""
 
 _ORDER = (

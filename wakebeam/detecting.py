@@ -1,24 +1,108 @@
-"""`wakebeam detect`: sound of any rate and length in, JSON lines out, in bounded memory."""
+"""`wakebeam detect`: sound of any rate and length in, detections out, in bounded memory.
+
+a source's pieces ─► StreamingDetector ─► outputs: lines, clips, commands, chimes, pictures
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from models.streaming import StreamingDetector
+from models.live_buffer import LiveBuffer, Piece
+from models.streaming import StepModel, StreamingDetector, StreamOutput
 from pipeline.audio_file import stream_audio
 from schemas.detection import Detection
-from schemas.errors import AudioError
+from schemas.errors import AudioError, RequestError
 
-_PACKET_BYTES = 3200
+_PACKET_S = 0.1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where sound comes from.
+
+    Attributes:
+        name: a path, or what else people call it.
+        rate_hz: of the pieces.
+        pieces: the sound, each with what was lost before it.
+        path: of a file.
+    """
+
+    name: str
+    rate_hz: int
+    pieces: Iterable[Piece]
+    path: Path | None = None
+
+
+class Output(Protocol):
+    """Something that is done with what is heard and found in a source."""
+
+    def heard(self, samples: np.ndarray, scored: StreamOutput) -> None:
+        """Take a piece of the sound and what the detector made of it."""
+
+    def found(self, line: dict[str, Any]) -> None:
+        """Take a detection: `time_s`, `onset_s`, `label`, `score`, and the `file` it is in."""
+
+    def ends(self) -> None:
+        """The source has ended, without an error."""
+
+
+def listen(
+    model: StepModel,
+    source: Source,
+    outputs: Callable[[Source, StreamingDetector], Sequence[Output]],
+    *,
+    threshold: float | None = None,
+) -> int:
+    """Hear a source to its end; return the number of detections.
+
+    Args:
+        model: of an export; shared by all sources.
+        source: what to hear.
+        outputs: makes the outputs for a source.
+        threshold: instead of the export's.
+
+    Raises:
+        AudioError: the sound can't be read to its end.
+    """
+    detector = StreamingDetector(model, threshold=threshold, input_rate_hz=source.rate_hz)
+    lag_s, sinks = _onset_lag_s(detector), outputs(source, detector)
+    num_found = 0
+
+    def take(samples: np.ndarray, scored: StreamOutput) -> None:
+        nonlocal num_found
+        for sink in sinks:
+            sink.heard(samples, scored)
+        for detection in scored.detections:
+            num_found += 1
+            line = _line(detection, lag_s) | ({"file": source.name} if source.path else {})
+            for sink in sinks:
+                sink.found(line)
+
+    try:
+        for piece in source.pieces:
+            if piece.num_lost:
+                take(np.zeros(0, np.float32), detector.skip(piece.num_lost))
+            take(piece.samples, detector.process(piece.samples))
+    except AudioError as error:
+        raise AudioError(f"{source.name}: {error.received}") from error
+    take(np.zeros(0, np.float32), detector.finish())
+    for sink in sinks:
+        sink.ends()
+    return num_found
 
 
 def detect_file(detector: StreamingDetector, path: Path) -> Iterator[dict[str, Any]]:
-    """Yield one JSON value for each detection in a file, as soon as its event has ended."""
+    """Yield one JSON value for each detection in a file, as soon as its event has ended.
+
+    Raises:
+        AudioError: the file can't be read to its end.
+    """
     detector.reset()
     lag_s = _onset_lag_s(detector)
     try:
@@ -29,20 +113,70 @@ def detect_file(detector: StreamingDetector, path: Path) -> Iterator[dict[str, A
     yield from (_line(d, lag_s) for d in detector.finish().detections)
 
 
-def detect_pcm(
-    detector: StreamingDetector, source: BinaryIO = sys.stdin.buffer
-) -> Iterator[dict[str, Any]]:
-    """Yield detections in raw int16 little-endian mono at the detector's rate."""
-    detector.reset()
-    lag_s = _onset_lag_s(detector)
-    rest = b""
-    while data := source.read(_PACKET_BYTES):
-        data = rest + data
-        whole = len(data) // 2 * 2
-        rest = data[whole:]
-        packet = np.frombuffer(data[:whole], dtype="<i2").astype(np.int16)
-        yield from (_line(d, lag_s) for d in detector.process(packet).detections)
-    yield from (_line(d, lag_s) for d in detector.finish().detections)
+def file_source(path: Path, rate_hz: int) -> Source:
+    """Return a file, downmixed and at `rate_hz`."""
+    return Source(str(path), rate_hz, (Piece(x, 0) for x in stream_audio(path, rate_hz)), path)
+
+
+def pcm_source(rate_hz: int, num_channels: int = 1, stream: BinaryIO = sys.stdin.buffer) -> Source:
+    """Return raw int16 little-endian samples, channels interleaved, as they come."""
+    frame = 2 * num_channels
+    most = frame * max(1, round(_PACKET_S * rate_hz))
+
+    def pieces() -> Iterator[Piece]:
+        rest = b""
+        read = getattr(stream, "read1", stream.read)
+        while data := read(most):
+            data = rest + data
+            whole = len(data) // frame * frame
+            rest = data[whole:]
+            samples = np.frombuffer(data[:whole], "<i2").astype(np.int16)
+            yield Piece(samples.reshape(-1, num_channels), 0)
+
+    return Source("standard input", rate_hz, pieces())
+
+
+def microphone_source(buffer: LiveBuffer, rate_hz: int, device: str | None) -> Source:
+    """Return a microphone, by PortAudio; a reader that is late misses the oldest sound.
+
+    Raises:
+        RequestError: sounddevice, PortAudio or such a microphone is missing.
+    """
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:
+        raise RequestError(
+            f"no microphone can be opened ({error})",
+            expected="the package sounddevice and the library PortAudio",
+            fix="pip install 'wakebeam[mic]' (on Linux also the system's libportaudio2), or pipe "
+            "sound into --stdin",
+        ) from error
+    wanted = int(device) if device and device.isdigit() else device
+    try:
+        sounddevice.check_input_settings(device=wanted, channels=1, samplerate=rate_hz)
+    except (ValueError, sounddevice.PortAudioError) as error:
+        names = [d["name"] for d in sounddevice.query_devices() if d["max_input_channels"]]
+        raise RequestError(
+            f"the microphone can't be used at {rate_hz} Hz ({error})",
+            expected=f"one of: {', '.join(names) or '(there is none)'}",
+            fix="name one with --device, or pipe sound into --stdin",
+        ) from error
+
+    def pieces() -> Iterator[Piece]:
+        def come(samples: np.ndarray, _frames: int, _time: Any, _status: Any) -> None:
+            buffer.put(samples.copy())
+
+        how = {"samplerate": rate_hz, "channels": 1, "dtype": "int16", "device": wanted}
+        with sounddevice.InputStream(callback=come, **how):
+            yield from live_pieces(buffer)
+
+    return Source("microphone", rate_hz, pieces())
+
+
+def live_pieces(buffer: LiveBuffer) -> Iterator[Piece]:
+    """Yield what a buffer holds, as it comes, until it ends."""
+    while (piece := buffer.get()) is not None:
+        yield piece
 
 
 def _line(detection: Detection, lag_s: float) -> dict[str, Any]:

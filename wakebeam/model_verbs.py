@@ -1,4 +1,4 @@
-"""Verbs on models: train, evaluate, export, detect, mine."""
+"""Verbs on models: train, retrain, evaluate, export."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from schemas.errors import AudioError, RequestError, TrainingError
+from schemas.errors import RequestError, TrainingError
 from wakebeam.app import APP, HERE, AsJson, Machine, Overwrite, RecipePath, Set, Workers
-from wakebeam.console import say, show, show_json
+from wakebeam.console import show, show_json
 
 
 @APP.command(epilog="Example: wakebeam train w/recipe.yaml")
@@ -188,90 +188,6 @@ def export(
         f"{parity['stream_int8']:.1e} ({parity['int8_detections_agreeing']} of "
         f"{parity['float_detections']} detections alike)"
     )
-
-
-@APP.command(epilog="Example: wakebeam detect --model w/export recording.m4a")
-def detect(
-    model: Annotated[Path, typer.Option(help="folder of an export")],
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE…")] = None,
-    threshold: Annotated[float | None, typer.Option(min=0.0, max=1.0)] = None,
-    stdin: Annotated[
-        bool, typer.Option("--stdin", help="raw int16 mono at the model's rate")
-    ] = False,
-) -> None:
-    """Print a JSON line for each detection: time_s, onset_s, label, score."""
-    if bool(files) == stdin:
-        raise RequestError("name files or pass --stdin, one of the two")
-    from models.streaming import StreamingDetector
-    from wakebeam.detecting import detect_file, detect_pcm
-
-    detector = StreamingDetector(model, threshold=threshold)
-    if stdin:
-        for line in detect_pcm(detector):
-            show_json(line)
-    failed = found = 0
-    for path in files or []:
-        try:
-            for line in detect_file(detector, path):
-                show_json(line | ({"file": str(path)} if len(files or []) > 1 else {}))
-                found += 1
-        except AudioError as error:
-            say(f"wakebeam: {error}")
-            failed += 1
-    if files:
-        say(f"{found} detections in {len(files) - failed} of {len(files)} files")
-    if failed:
-        raise typer.Exit(1)
-
-
-@APP.command(epilog="Example: wakebeam mine --model w/export radio/*.mp3 --out hard")
-def mine(
-    model: Annotated[Path, typer.Option(help="folder of an export")],
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="or folders, without the keyword")
-    ],
-    out: Annotated[Path, typer.Option(help="folder for the clips")],
-    threshold: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="lower finds more")
-    ] = None,
-) -> None:
-    """Cut false accepts out of recordings in which the keyword is not spoken.
-
-    Don't mine recordings that shall judge the detector later.
-    """
-    from models.streaming import StreamingDetector
-    from wakebeam.console import progress
-    from wakebeam.mining import SPEAKER_PATTERN
-    from wakebeam.mining import mine as mine_file
-    from wakebeam.new_recipe import audio_names
-
-    detector = StreamingDetector(model, threshold=threshold)
-    paths = [
-        found
-        for path in files
-        for found in ([path / n for n in audio_names(path)] if path.is_dir() else [path])
-    ]
-    made = kept = failed = 0
-    with progress("mine", "files") as update:
-        for done, path in enumerate(paths):
-            update(done, len(paths))
-            try:
-                counts = mine_file(detector, path, out)
-            except AudioError as error:
-                say(f"wakebeam: {error}")
-                failed += 1
-                continue
-            made, kept = made + counts[0], kept + counts[1]
-        update(len(paths), len(paths))
-    show(
-        f"{out}: {made} false accepts cut out at threshold {detector.threshold:.3f}, {kept} were "
-        "there"
-    )
-    if made:
-        entry = f"{{path: {out.resolve()}, kind: hard, speaker_pattern: '{SPEAKER_PATTERN}'}}"
-        show(f"next: add `- {entry}` to material.negative, and run the recipe again")
-    if failed:
-        raise typer.Exit(1)
 
 
 def _size(model: Path) -> str:

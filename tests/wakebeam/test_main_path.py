@@ -73,11 +73,11 @@ def test_detect_prints_json_lines_for_any_rate_and_channels(trained) -> None:
     x = x + 0.001 * rng.standard_normal(x.shape)
     stereo = np.repeat(np.repeat(x, 3, axis=0), 2, axis=1)  # 48 kHz by sample and hold
     write(trained.folder / "long.wav", stereo, 48000)
-    done = trained("detect", "--model", "w/export", "--threshold", "0.05", "long.wav")
+    done = trained("detect", "--model", "w/export", "--threshold", "0.05", "--json", "long.wav")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines, "nothing was detected in four takes"
     for line in lines:
-        assert set(line) == {"time_s", "onset_s", "label", "score"}
+        assert set(line) == {"file", "time_s", "onset_s", "label", "score"}
         assert line["label"] == "kw"
         assert 0 <= line["onset_s"] <= line["time_s"] <= len(x) / 16000 + 0.1
         assert 0.05 <= line["score"] <= 1

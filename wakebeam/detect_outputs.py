@@ -1,0 +1,277 @@
+"""What `wakebeam detect` may do with a detection: print, cut it out, run a program, chime, plot.
+
+Each is an `Output` (detecting.py) of one source. Names of files made here come from names of
+recordings and labels, which are strangers' text: all but letters and digits are replaced.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from models.streaming import StreamingDetector, StreamOutput, as_mono
+from pipeline.audio_file import open_audio, read_audio, resample, stream_audio, to_mono
+from pipeline.wav_file import replaced_wav, write_wav
+from schemas.detection import Detection
+from schemas.errors import RequestError
+from wakebeam.console import say, show, show_json
+from wakebeam.detecting import Source
+
+_BEFORE_S, _AFTER_S = 0.5, 0.3
+_REMEMBERED_S = 10.0
+_PICTURED_S = 600.0
+_STDERR = 2
+_CHIME_HZ, _CHIME_S, _CHIME_PEAK = (880.0, 1320.0), 0.35, 0.25
+
+
+class _Nothing:
+    """An output that does nothing, for others to change."""
+
+    def heard(self, samples: np.ndarray, scored: StreamOutput) -> None:
+        """Nothing."""
+
+    def found(self, line: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def ends(self) -> None:
+        """Nothing."""
+
+
+class Lines(_Nothing):
+    """Prints each detection, for people or as JSON."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def found(self, line: dict[str, Any]) -> None:
+        """Print."""
+        if self._as_json:
+            show_json(line)
+            return
+        minutes, seconds = divmod(line["time_s"], 60.0)
+        when = f"{int(minutes)}:{seconds:05.2f}"
+        show(f"{when:>8}  {line['label']}  score {line['score']:.3f}  {line.get('file', '')}")
+
+
+class Command(_Nothing):
+    """Starts a program at each detection and doesn't wait for it.
+
+    `{label}`, `{score}`, `{time_s}`, `{onset_s}` and `{file}` in its words are replaced. No shell
+    is asked: a word stays one argument, whatever is in it. What it prints goes to stderr.
+
+    Raises:
+        RequestError: there is no such program.
+    """
+
+    def __init__(self, command: str) -> None:
+        try:
+            self._words = shlex.split(command)
+        except ValueError as error:
+            raise RequestError(f"--on-detect {command!r} ({error})") from error
+        if not self._words or shutil.which(self._words[0]) is None:
+            raise RequestError(
+                f"--on-detect {command!r}: there is no such program",
+                expected="a program and its arguments, such as 'notify-send {label}'",
+            )
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def found(self, line: dict[str, Any]) -> None:
+        """Start the program."""
+        values = {"file": ""} | line
+        words = [re.sub(r"\{(\w+)\}", lambda m: _value(values, m), word) for word in self._words]
+        self._started = [process for process in self._started if process.poll() is None]
+        try:
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=_STDERR)
+        except OSError as error:
+            say(f"wakebeam: --on-detect: {error}")
+            return
+        self._started.append(process)
+
+    def ends(self) -> None:
+        """Wait for the programs that still run."""
+        for process in self._started:
+            process.wait()
+
+
+class Clips(_Nothing):
+    """Writes what was heard around each detection, from before its onset until shortly after it.
+
+    Args:
+        folder: for the clips, which are named by source, time and label.
+        source: what is heard.
+    """
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        self._folder, self._source = folder, source
+        self._kept: deque[np.ndarray] = deque()
+        self._first = self._next = 0
+        self._waiting: list[tuple[int, int, Path]] = []
+
+    def heard(self, samples: np.ndarray, scored: StreamOutput) -> None:
+        """Keep the last seconds; write what is complete."""
+        mono = as_mono(samples)
+        self._kept.append(mono)
+        self._next += len(mono)
+        rate = self._source.rate_hz
+        while self._next - self._first - len(self._kept[0]) > _REMEMBERED_S * rate:
+            self._first += len(self._kept.popleft())
+        self._write(self._next)
+
+    def found(self, line: dict[str, Any]) -> None:
+        """Plan a clip."""
+        rate = self._source.rate_hz
+        start = max(0, round((line["onset_s"] - _BEFORE_S) * rate))
+        name = f"{_plain(Path(self._source.name).stem)}__t{round(1000 * line['time_s']):09d}"
+        path = self._folder / f"{name}__{_plain(line['label'])}.wav"
+        self._waiting.append((start, round((line["time_s"] + _AFTER_S) * rate), path))
+        self._write(self._next)
+
+    def ends(self) -> None:
+        """Write what waits, as far as there was sound."""
+        self._write(2**62)
+
+    def _write(self, until: int) -> None:
+        ready = [clip for clip in self._waiting if clip[1] <= until]
+        self._waiting = [clip for clip in self._waiting if clip[1] > until]
+        if ready:
+            sound = np.concatenate([*self._kept])
+        for start, stop, path in ready:
+            clip = sound[max(0, start - self._first) : max(0, stop - self._first)]
+            write_wav(path, clip, self._source.rate_hz)
+
+
+class Chimes(_Nothing):
+    """Writes a copy of a file with a chime at each detection; the file itself is only read.
+
+    Args:
+        out: the copy, a WAV file of the same rate and channels.
+        path: the file.
+        sound: a chime of one's own.
+    """
+
+    def __init__(self, out: Path, path: Path, sound: Path | None = None) -> None:
+        if out.resolve() == path.resolve():
+            raise RequestError(f"{out} is the recording itself", fix="choose another --chime")
+        self._out, self._path, self._sound = out, path, sound
+        self._times_s: list[float] = []
+
+    def found(self, line: dict[str, Any]) -> None:
+        """Note when."""
+        self._times_s.append(line["time_s"])
+
+    def ends(self) -> None:
+        """Write the copy."""
+        with open_audio(self._path) as (rate, blocks), replaced_wav(self._out) as temporary:
+            chime = _chime(rate) if self._sound is None else _mono_of(self._sound, rate)
+            starts = [round(time_s * rate) for time_s in self._times_s]
+            first, file = 0, None
+            for block in blocks:
+                file = file or soundfile.SoundFile(
+                    temporary, "w", rate, block.shape[1], "PCM_16", format="WAV"
+                )
+                file.write(np.clip(_with_chimes(block, first, starts, chime), -1.0, 1.0))
+                first += len(block)
+            if file is not None:
+                file.close()
+
+
+class Picture(_Nothing):
+    """Draws a file's spectrogram and score over time, at most the first ten minutes.
+
+    Args:
+        out: the PNG.
+        path: the file.
+        detector: which hears it.
+    """
+
+    def __init__(self, out: Path, path: Path, detector: StreamingDetector) -> None:
+        self._out, self._path, self._detector = out, path, detector
+        self._times_s: list[np.ndarray] = []
+        self._scores: list[np.ndarray] = []
+        self._found: list[Detection] = []
+
+    def heard(self, samples: np.ndarray, scored: StreamOutput) -> None:
+        """Keep the scores."""
+        if not self._times_s or len(scored.times_s) == 0 or scored.times_s[0] < _PICTURED_S:
+            self._times_s.append(scored.times_s)
+            self._scores.append(scored.scores)
+
+    def found(self, line: dict[str, Any]) -> None:
+        """Keep the detection."""
+        if line["time_s"] < _PICTURED_S:
+            self._found.append(Detection(line["time_s"], line["label"], line["score"]))
+
+    def ends(self) -> None:
+        """Draw."""
+        from models.plots import detector_output
+
+        rate = self._detector.sample_rate_hz
+        parts, length = [], 0
+        for block in stream_audio(self._path, rate):
+            parts.append(block)
+            length += len(block)
+            if length >= _PICTURED_S * rate:
+                break
+        png = detector_output(
+            np.concatenate(parts),
+            rate,
+            times_s=np.concatenate(self._times_s),
+            scores=np.concatenate(self._scores).max(axis=1),
+            threshold=self._detector.threshold,
+            title=self._path.name,
+            detections=self._found,
+        )
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        self._out.write_bytes(png)
+
+
+def place_of(wanted: Path, path: Path, suffix: str, many: bool) -> Path:
+    """Return where a file made of `path` goes: to `wanted`, or into that folder, by its name.
+
+    Raises:
+        RequestError: `wanted` is one file, and there are many recordings.
+    """
+    if wanted.suffix.lower() != suffix:
+        return wanted / f"{_plain(path.stem)}{suffix}"
+    if many:
+        raise RequestError(f"one file {wanted} for several recordings", fix="name a folder")
+    return wanted
+
+
+def _with_chimes(block: np.ndarray, first: int, starts: list[int], chime: np.ndarray) -> np.ndarray:
+    """A block that begins at sample `first`, with what falls into it of the chimes at `starts`."""
+    mixed = block.copy()
+    for start in starts:
+        low, high = max(start, first), min(start + len(chime), first + len(block))
+        if low < high:
+            mixed[low - first : high - first] += chime[low - start : high - start, None]
+    return mixed
+
+
+def _chime(rate_hz: int) -> np.ndarray:
+    """Two decaying tones, one after another, (num_samples,) float32."""
+    t = np.arange(round(_CHIME_S * rate_hz)) / rate_hz
+    tone = np.where(t < _CHIME_S / 3, _CHIME_HZ[0], _CHIME_HZ[1])
+    fade = np.minimum(1.0, t / 0.005) * np.exp(-8.0 * t) * np.minimum(1.0, (_CHIME_S - t) / 0.05)
+    return (_CHIME_PEAK * fade * np.sin(2 * np.pi * np.cumsum(tone) / rate_hz)).astype(np.float32)
+
+
+def _mono_of(path: Path, rate_hz: int) -> np.ndarray:
+    samples, rate = read_audio(path)
+    return resample(to_mono(samples), rate, rate_hz)
+
+
+def _value(values: dict[str, Any], match: re.Match[str]) -> str:
+    return str(values.get(match[1], match[0]))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w-]+", "_", name).strip("_")[:60] or "sound"

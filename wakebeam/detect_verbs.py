@@ -1,0 +1,167 @@
+"""Verbs on exported detectors: detect, mine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.errors import AudioError, RequestError
+from wakebeam.app import APP, AsJson
+from wakebeam.console import say, show
+
+
+@APP.command(
+    epilog="Example: wakebeam detect --model w/export recording.m4a. Live: arecord -q -t raw -f "
+    "S16_LE -c 1 -r 16000 | wakebeam detect --model w/export --stdin"
+)
+def detect(
+    model: Annotated[Path, typer.Option(help="folder of an export")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE…", help="or folders of recordings")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(min=0.0, max=1.0)] = None,
+    stdin: Annotated[bool, typer.Option("--stdin", help="raw int16 samples")] = False,
+    rate: Annotated[
+        int | None, typer.Option(min=4000, max=384000, help="of --stdin; else the model's")
+    ] = None,
+    channels: Annotated[int, typer.Option(min=1, max=64, help="of --stdin, interleaved")] = 1,
+    microphone: Annotated[bool, typer.Option("--microphone", help="until Ctrl-C")] = False,
+    device: Annotated[str | None, typer.Option(help="microphone's name or number")] = None,
+    on_detect: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="start this, e.g. 'notify-send {label}'; no shell"),
+    ] = None,
+    write_clips: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="what was heard around each detection")
+    ] = None,
+    chime: Annotated[
+        Path | None,
+        typer.Option(metavar="WAV|DIR", help="copy of the recording with a chime at each"),
+    ] = None,
+    chime_sound: Annotated[Path | None, typer.Option(help="your own chime")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PNG|DIR", help="spectrogram and score over time")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the keywords in recordings, or in sound as it comes; a line for each detection."""
+    if bool(files) + stdin + microphone != 1:
+        raise RequestError("name files, or pass --stdin or --microphone: one of the three")
+    if not files and (chime or plot):
+        raise RequestError("--chime and --plot are for files")
+    from models.live_buffer import LiveBuffer
+    from models.streaming import StepModel, StreamingDetector
+    from wakebeam import detect_outputs as to
+    from wakebeam.detecting import (
+        Output,
+        Source,
+        file_source,
+        listen,
+        microphone_source,
+        pcm_source,
+    )
+
+    step = StepModel(model)
+    own_hz = int(step.metadata["sample_rate_hz"])
+    paths = list(_recordings(files or []))
+    command = to.Command(on_detect) if on_detect else None
+
+    def outputs(source: Source, detector: StreamingDetector) -> Sequence[Output]:
+        found: list[Output] = [to.Lines(as_json)]
+        found += [command] if command else []
+        found += [to.Clips(write_clips, source)] if write_clips else []
+        many = len(paths) > 1
+        if source.path and chime:
+            out = to.place_of(chime, source.path, ".wav", many)
+            found.append(to.Chimes(out, source.path, chime_sound))
+        if source.path and plot:
+            out = to.place_of(plot, source.path, ".png", many)
+            found.append(to.Picture(out, source.path, detector))
+        return found
+
+    if not files:
+        buffer = LiveBuffer(own_hz)
+        source = (
+            microphone_source(buffer, own_hz, device)
+            if microphone
+            else pcm_source(rate or own_hz, channels)
+        )
+        try:
+            listen(step, source, outputs, threshold=threshold)
+        finally:
+            if buffer.lost_s:
+                say(f"{buffer.lost_s:.1f} s of sound were lost: the machine was too slow")
+        return
+    failed = num_found = 0
+    for path in paths:
+        try:
+            num_found += listen(step, file_source(path, own_hz), outputs, threshold=threshold)
+        except AudioError as error:
+            say(f"wakebeam: {error}")
+            failed += 1
+    say(f"{num_found} detections in {len(paths) - failed} of {len(paths)} files")
+    if failed:
+        raise typer.Exit(1)
+
+
+@APP.command(epilog="Example: wakebeam mine --model w/export radio/*.mp3 --out hard")
+def mine(
+    model: Annotated[Path, typer.Option(help="folder of an export")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="or folders, without the keyword")
+    ],
+    out: Annotated[Path, typer.Option(help="folder for the clips")],
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="lower finds more")
+    ] = None,
+) -> None:
+    """Cut false accepts out of recordings in which the keyword is not spoken.
+
+    Don't mine recordings that shall judge the detector later.
+    """
+    from models.streaming import StreamingDetector
+    from wakebeam.console import progress
+    from wakebeam.mining import SPEAKER_PATTERN
+    from wakebeam.mining import mine as mine_file
+
+    detector = StreamingDetector(model, threshold=threshold)
+    paths = list(_recordings(files))
+    made = kept = failed = 0
+    with progress("mine", "files") as update:
+        for done, path in enumerate(paths):
+            update(done, len(paths))
+            try:
+                counts = mine_file(detector, path, out)
+            except AudioError as error:
+                say(f"wakebeam: {error}")
+                failed += 1
+                continue
+            made, kept = made + counts[0], kept + counts[1]
+        update(len(paths), len(paths))
+    show(
+        f"{out}: {made} false accepts cut out at threshold {detector.threshold:.3f}, {kept} were "
+        "there"
+    )
+    if made:
+        entry = f"{{path: {out.resolve()}, kind: hard, speaker_pattern: '{SPEAKER_PATTERN}'}}"
+        show(f"next: add `- {entry}` to material.negative, and run the recipe again")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _recordings(files: Sequence[Path]) -> Iterator[Path]:
+    """The files, and of folders what is in them.
+
+    Raises:
+        RequestError: a folder holds no sound.
+    """
+    from wakebeam.new_recipe import audio_names
+
+    for path in files:
+        names = audio_names(path) if path.is_dir() else None
+        if names == []:
+            raise RequestError(f"{path} holds no sound file")
+        yield from [path] if names is None else [path / name for name in names]
