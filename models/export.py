@@ -38,6 +38,16 @@ INT8_NAME = "stream_int8.tflite"
 SAVED_MODEL_NAME = "saved_model"
 FILE_NAMES = (METADATA_NAME, MODEL_NAME, INT8_NAME, SAVED_MODEL_NAME)
 """All that an export holds."""
+_MEASURED = (
+    "miss_rate",
+    "miss_interval",
+    "num_keywords",
+    "false_accepts_per_hour",
+    "false_accept_interval",
+    "hours",
+    "time_to_detect_s",
+    "time_since_onset_s",
+)
 _NUM_CHECKED = 8
 _NUM_CALIBRATION_STEPS = 400
 
@@ -83,6 +93,14 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
         write_json(scratch / METADATA_NAME, metadata)
         publish(scratch, out, FILE_NAMES)
         return metadata
+
+
+def write_step(detector: Detector, folder: Path) -> None:
+    """Write the float streaming step alone, with no threshold and nothing measured."""
+    (folder / MODEL_NAME).write_bytes(_convert(_step_function(detector), detector, None))
+    counting = {"debounce_s": 1.0, "hit_window_s": 1.0}
+    report = dict.fromkeys(_MEASURED) | {"threshold": None, "counting": counting, "model": ""}
+    write_json(folder / METADATA_NAME, _metadata(detector, {"name": "untrained"}, report))
 
 
 def check_parity(
@@ -186,16 +204,6 @@ def _audio(stored: StoredDataset, split: str) -> np.ndarray:
 
 
 def _metadata(detector: Detector, card: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-    measured = [
-        "miss_rate",
-        "miss_interval",
-        "num_keywords",
-        "false_accepts_per_hour",
-        "false_accept_interval",
-        "hours",
-        "time_to_detect_s",
-        "time_since_onset_s",
-    ]
     initial = detector.initial_state()
     return {
         "name": card["name"],
@@ -208,7 +216,7 @@ def _metadata(detector: Detector, card: dict[str, Any], report: dict[str, Any]) 
         "threshold": report["threshold"],
         "debounce_s": report["counting"]["debounce_s"],
         "hit_window_s": report["counting"]["hit_window_s"],
-        "measured_on_test": {name: report[name] for name in measured},
+        "measured_on_test": {name: report[name] for name in _MEASURED},
         "card": card,
         "evaluation": report["model"],
     }

@@ -11,10 +11,8 @@ from matplotlib import mlab
 
 from models import export as exporting
 from models.detector import Detector
-from models.export_folder import METADATA_NAME
 from models.features import SpecgramFrontEnd
-from models.model_files import write_json
-from models.streaming import MODEL_NAME, StreamingDetector
+from models.streaming import StreamingDetector
 from pipeline.frame_labels import LabelRule, frame_labels
 from pipeline.inputs.step_labels import Events, step_labels
 from pipeline.mel import mel_bands
@@ -91,18 +89,11 @@ def test_streaming_steps_equal_offline(config) -> None:
 @EVERY
 def test_every_family_exports_and_streams_the_same_scores(config, tmp_path) -> None:
     detector = _detector(config)
-    model = exporting._convert(exporting._step_function(detector), detector, None)
-    (tmp_path / MODEL_NAME).write_bytes(model)
-    card = {"name": "x"}
-    report = {
-        "threshold": 0.5, "counting": {"debounce_s": 1.0, "hit_window_s": 1.0}, "model": "",
-        "miss_rate": 0, "miss_interval": [0, 1], "num_keywords": 0, "hours": 0,
-        "false_accepts_per_hour": 0, "false_accept_interval": [0, 1],
-        "time_to_detect_s": {}, "time_since_onset_s": {},
-    }  # fmt: skip
-    write_json(tmp_path / METADATA_NAME, exporting._metadata(detector, card, report))
+    exporting.write_step(detector, tmp_path)
     audio = (0.1 * np.random.default_rng(0).standard_normal((2, 20_001))).astype(np.float32)
-    streamed = exporting._stream_scores(tmp_path, MODEL_NAME, audio)
+    streams = [StreamingDetector(tmp_path, threshold=0.5) for _ in audio]
+    outs = [[s.process(row), s.finish()] for s, row in zip(streams, audio, strict=True)]
+    streamed = np.stack([np.concatenate([o.scores for o in row]) for row in outs])
     offline = detector.scores(tf.constant(audio)).numpy()
     assert streamed.shape == offline.shape
     np.testing.assert_allclose(streamed, offline, atol=1e-4)
