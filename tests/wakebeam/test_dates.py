@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import WakebeamError
 from tests.wakebeam.conftest import Workplace
-from wakebeam.tasks import open_task
+from wakebeam.tasks import TaskPlace, open_any
 from wakebeam.tasks.dates import make_task
 
 RECIPE = """
@@ -32,7 +32,9 @@ def place(tmp_path_factory) -> Workplace:
     (folder / "w").mkdir()
     (folder / "w/recipe.yaml").write_text(RECIPE)
     made = Workplace(folder)
-    assert "5 shards; 3500 pairs" in made("synth", "w", "--num-workers", 1).stdout
+    done = made("synth", "w", "--num-workers", 1).stdout
+    assert "5 shards made" in done
+    assert "3500 pairs" in done
     made("train", "w")
     return made
 
@@ -79,6 +81,6 @@ def test_wrong_requests_are_refused(place: Workplace) -> None:
         ("model.longest_text=9", "texts of 10 characters"),
     ):
         with pytest.raises(WakebeamError, match=says):
-            opened = open_task(place.folder / "w", [setting])
-            assert opened is not None
+            opened = open_any(place.folder / "w", [setting])
+            assert isinstance(opened, TaskPlace)
             make_task(opened)
