@@ -10,7 +10,7 @@ import importlib.metadata
 
 from beam_jobs import files, output_state
 from beam_jobs.record_set import CloseRecords, RecordJob, make_record_set
-from beam_jobs.runners import DEFAULT_NUM_WORKERS, Engine
+from beam_jobs.runners import DEFAULT_NUM_WORKERS
 from beam_jobs.shard_line import ShardLine, ShardMaker
 from beam_jobs.shard_writer import RecordKind
 from beam_jobs.watching import Progress
@@ -69,12 +69,6 @@ def write_date_pairs(
         num_wanted=data.num_examples.model_dump(),
         software=("wakebeam", "babel", "protobuf", "apache-beam"),
     )
-    engine = Engine(
-        beam_arguments or [],
-        num_workers=num_workers,
-        num_shards=len(job.shards),
-        places=(job.out,),
-    )
     begun = files.exists(files.join(job.out, output_state.JOB_NAME))
     if overwrite or not begun:  # looks at every day, which takes seconds
         require_unambiguous(writings_of(recipe.dates), recipe.dates)
@@ -82,7 +76,13 @@ def write_date_pairs(
         DatePairSource(recipe, split, job.recipe_digest)  # refuses what can't be
     line = ShardLine(job.shards, make=MakePairs(job), close=CloseRecords(job))
     return make_record_set(
-        job, engine, line, bytes_each=_BYTES_EACH, overwrite=overwrite, progress=progress
+        job,
+        line,
+        beam_arguments=beam_arguments,
+        num_workers=num_workers,
+        bytes_each=_BYTES_EACH,
+        overwrite=overwrite,
+        progress=progress,
     )
 
 

@@ -30,7 +30,7 @@ from beam_jobs.embedding_parts import (
     read_records,
 )
 from beam_jobs.record_set import CloseRecords, RecordJob, make_record_set
-from beam_jobs.runners import DEFAULT_NUM_WORKERS, Engine
+from beam_jobs.runners import DEFAULT_NUM_WORKERS
 from beam_jobs.shard_line import ShardLine, ShardMaker
 from beam_jobs.shard_writer import RecordKind, read_shard, write_shard
 from pipeline import log_mel_statistics
@@ -112,20 +112,20 @@ def make_embedding_set(
         max_reject_fraction=1.0,
         out_key="data.out",
     )
-    places = [path for part in parts for path, _ in part.files]
-    engine = Engine(
-        beam_arguments or [],
-        num_workers=num_workers if len(parts) > 1 else 1,
-        num_shards=max(len(parts), len(job.shards)),
-        places=(*places, job.out),
-    )
     line = ShardLine(
         job.shards,
         first=ReadParts(parts, MakePart(job, data.model_dump_json(), num_shards), job.shards),
         make=MakeClipShard(job, parts),
         close=CloseRecords(job),
     )
-    made = make_record_set(job, engine, line, overwrite=overwrite)
+    made = make_record_set(
+        job,
+        line,
+        beam_arguments=beam_arguments,
+        num_workers=num_workers if len(parts) > 1 else 1,
+        reads=[path for part in parts for path, _ in part.files],
+        overwrite=overwrite,
+    )
     files.remove_folder(files.join(job.out, output_state.PARTS_NAME))
     return made
 

@@ -101,18 +101,36 @@ class RecordJob:
 
 def make_record_set(
     job: RecordJob,
-    engine: Engine,
     line: ShardLine,
     *,
+    beam_arguments: list[str] | None,
+    num_workers: int,
+    reads: Sequence[str] = (),
     bytes_each: float = 1.0,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> tuple[RecordSet, bool]:
-    """Make what is missing of a set; takes and raises what running.run_job does.
+    """Make what is missing of a set; raises what running.run_job does.
+
+    Args:
+        job: what to make and where.
+        line: the job as a step of a pipeline.
+        beam_arguments: options for Beam.
+        num_workers: local processes, where no runner is named.
+        reads: all that workers read.
+        bytes_each: about how long a record is, for progress.
+        overwrite: replace what the folder holds if it is of another recipe.
+        progress: called with (records done, records in all).
 
     Returns:
         The set, and whether it was there already.
     """
+    engine = Engine(
+        beam_arguments or [],
+        num_workers=num_workers,
+        num_shards=len(job.shards),
+        places=(*reads, job.out),
+    )
     made = run_job(
         job,
         engine,

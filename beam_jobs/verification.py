@@ -93,7 +93,7 @@ def verify(
     total = max(1, sum(entry.num_bytes for *_, entry in entries))
     problems = [text for part in made for text in _missing_and_extra(out, *part)]
     kind = _KINDS[stored.manifest.task] if isinstance(stored, RecordSet) else SCENES
-    counts: dict[tuple[str, str], Counts] = defaultdict(kind.counts)
+    counts: defaultdict[tuple[str, str], Counts] = defaultdict(kind.counts)
     seen: set[Any] = set()
     done = num_records = num_decoded = 0
     sound: list[_Place] = []

@@ -23,7 +23,7 @@ MOST_SHARDS = 10_000
 FOLDERS = (*SPLITS, UNLABELLED)
 """Of shards: no data set has others."""
 
-_AnyManifest = TypeVar("_AnyManifest")
+_Made = TypeVar("_Made")
 _RECORD_OVERHEAD_BYTES = 4096
 
 
@@ -143,7 +143,26 @@ class ShardEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class AnyManifest:
+    """What manifests of any kind can do; each is a dataclass of its own."""
+
+    def identity(self) -> str:
+        """Return the SHA-256 of all but `run`, `software` and `name`: equal for equal data sets.
+
+        Shards have their checksums in it, so which release made the same bytes is no matter.
+        """
+        value = asdict(self)
+        for key in ("run", "software", "name"):
+            del value[key]
+        return digest(value)
+
+    def to_json(self) -> str:
+        """Return the manifest as indented JSON with sorted keys."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest(AnyManifest):
     """`manifest.json`. All but `run` is a pure function of recipe and bank.
 
     Attributes:
@@ -190,17 +209,6 @@ class Manifest:
         """Return how many examples of `split` were asked for, those that failed included."""
         return self.num_examples(split) + self.num_rejected[split]
 
-    def identity(self) -> str:
-        """Return the SHA-256 of all but `run`, `software` and `name`: equal for equal data sets.
-
-        Shards have their checksums in it, so which release made the same bytes is no matter.
-        """
-        return manifest_identity(self)
-
-    def to_json(self) -> str:
-        """Return the manifest as indented JSON with sorted keys."""
-        return manifest_json(self)
-
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Manifest:
         """Parse a manifest.
@@ -220,9 +228,7 @@ class Manifest:
         )
 
 
-def parsed_manifest(
-    make: Callable[..., _AnyManifest], text: str, *, where: str, version: int
-) -> _AnyManifest:
+def parsed_manifest(make: Callable[..., _Made], text: str, *, where: str, version: int) -> _Made:
     """Parse any manifest; `make` takes its values by name, `shards` as entries.
 
     Raises:
@@ -249,19 +255,6 @@ def not_complete(location: str) -> DatasetError:
         expected="a complete data set",
         fix="run `wakebeam synth` to make or finish it",
     )
-
-
-def manifest_identity(manifest: Any) -> str:
-    """Return the SHA-256 of all of a manifest but `run`, `software` and `name`."""
-    value = asdict(manifest)
-    for key in ("run", "software", "name"):
-        del value[key]
-    return digest(value)
-
-
-def manifest_json(manifest: Any) -> str:
-    """Return a manifest's file: indented JSON with sorted keys."""
-    return json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n"
 
 
 def located_shards(

@@ -12,11 +12,10 @@ from typing import Any
 
 from schemas.dataset import (
     MANIFEST_NAME,
+    AnyManifest,
     ShardEntry,
     changes_between,
     located_shards,
-    manifest_identity,
-    manifest_json,
     not_complete,
     parsed_manifest,
 )
@@ -26,7 +25,7 @@ RECORDS_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
-class RecordManifest:
+class RecordManifest(AnyManifest):
     """`manifest.json` of a task. All but `run` is a pure function of recipe and material.
 
     Attributes:
@@ -55,14 +54,6 @@ class RecordManifest:
     def changes(self, wanted: Mapping[str, Any]) -> list[str]:
         """Name what differs in the recipe's part of the content, `wanted` being the new one."""
         return changes_between({key: self.content.get(key) for key in wanted}, wanted)
-
-    def identity(self) -> str:
-        """Return the SHA-256 of all but `run`, `software` and `name`."""
-        return manifest_identity(self)
-
-    def to_json(self) -> str:
-        """Return indented JSON with sorted keys."""
-        return manifest_json(self)
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> RecordManifest:
