@@ -83,6 +83,12 @@ def test_R64_R70_export_bears_the_names_and_reads_files(place) -> None:
     assert answer["class_names"].numpy().tolist() == [b"up"]
 
 
+def test_there_is_nothing_to_synth(place) -> None:
+    refused = place("synth", "w", code=2).stderr
+    assert "nothing to synth" in refused
+    assert "wakebeam train" in refused
+
+
 def test_changed_clips_are_not_judged_with_an_old_model(place) -> None:
     added = place.folder / "clips/go/zoe_nohash_0.wav"
     write(added, melody("go", "alma", 8))

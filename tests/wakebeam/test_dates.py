@@ -73,6 +73,35 @@ def test_what_is_done_is_not_done_again(place: Workplace) -> None:
     assert "already trained" in place("train", "w").stdout
 
 
+def test_synth_has_the_options_of_scenes_or_says_what_to_do(place: Workplace) -> None:
+    runner = ["--runner=FnApiRunner", "--direct_running_mode=in_memory"]
+    values = json.loads(place("synth", "w", "--out", "other", "--json", *runner).stdout)
+    made = json.loads((place.folder / "other/manifest.json").read_text())
+    assert values["out"].endswith("other")
+    assert (values["shards_made"], values["shards_reused"], values["examples_rejected"]) == (
+        5,
+        0,
+        0,
+    )
+    assert values["recipe_digest"] == made["recipe_digest"]
+    verified = json.loads(place("verify", "other", "--deep", "--json").stdout)
+    assert verified == {"records": 3500, "decoded": 3500, "rendered": 0, "problems": []}
+    next((place.folder / "other/train").glob("*.tfrecord")).unlink()
+    assert "is missing" in place("verify", "other", code=1).stdout
+    again = json.loads(place("synth", "w", "--out", "other", "--json", "--num-workers", 1).stdout)
+    assert (again["shards_made"], again["shards_reused"]) == (1, 4)
+    assert again["identity"] == values["identity"]
+    for words, says in (
+        (["--append", 5], "wakebeam synth --overwrite"),
+        (["--add-recipe", "w/recipe.yaml"], "wakebeam synth --overwrite"),
+        (["--plan-only"], "To do: leave it out"),
+        (["--num_workers=4"], "--num-workers=N"),
+    ):
+        refused = place("synth", "w", *words, code=2).stderr
+        assert says in refused
+        assert refused.count("\n") == 1
+
+
 def test_wrong_requests_are_refused(place: Workplace) -> None:
     wrong = "dates.writings=[{locales: [en_GB], formats: [d MMM Y]}]"
     assert "write y" in place("synth", "w", "--set", wrong, code=2).stderr
