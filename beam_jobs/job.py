@@ -25,10 +25,6 @@ class ClosingManifest(Protocol):
         """All of them."""
         ...
 
-    def changes(self, recipe: Any) -> list[str]:
-        """Name what differs from what the data set was made from."""
-        ...
-
     def to_json(self) -> str:
         """Return the file's text."""
         ...
@@ -43,8 +39,8 @@ class ShardJob(Protocol):
         ...
 
     @property
-    def recipe(self) -> Any:
-        """What decides the shards."""
+    def recipe_digest(self) -> str:
+        """Digest of all that decides the records."""
         ...
 
     @property
@@ -54,7 +50,12 @@ class ShardJob(Protocol):
 
     @property
     def num_examples(self) -> int:
-        """Examples in all shards."""
+        """Examples in all shards; 0 where nobody knows before they are made."""
+        ...
+
+    @property
+    def max_reject_fraction(self) -> float:
+        """Share of the examples that may be left out."""
         ...
 
     @property
@@ -69,6 +70,15 @@ class ShardJob(Protocol):
     def manifest(self, text: str, *, where: str) -> ClosingManifest:
         """Parse the text of a manifest that lies at `where`."""
         ...
+
+    def changes_since(self, text: str, *, where: str) -> list[str]:
+        """Name what in the recipe differs from what that manifest's data set was made from."""
+        ...
+
+
+def layout_digest(shards: Sequence[ShardSpec]) -> str:
+    """Return a digest of which examples lie in which shard."""
+    return digest([[shard.name, shard.start, shard.stop] for shard in shards])
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,11 @@ class SynthesisJob:
         return sum(shard.stop - shard.start for shard in self.shards)
 
     @property
+    def max_reject_fraction(self) -> float:
+        """Share of the scenes that may be left out."""
+        return self.recipe.dataset.max_reject_fraction
+
+    @property
     def how_to_replace(self) -> str:
         """What to do where the folder holds something else."""
         if self.follows:
@@ -127,12 +142,15 @@ class SynthesisJob:
         """Parse a manifest of scenes."""
         return Manifest.from_json(text, where=where)
 
+    def changes_since(self, text: str, *, where: str) -> list[str]:
+        """Name what in the recipe differs, its bank aside."""
+        return self.manifest(text, where=where).changes(self.recipe)
+
     def identity(self) -> dict[str, Any]:
         """Return what `job.json` holds: digests of content and layout, scenes asked for."""
-        layout = digest([[shard.name, shard.start, shard.stop] for shard in self.shards])
         values = {
             "recipe_digest": self.recipe_digest,
-            "shards_digest": layout,
+            "shards_digest": layout_digest(self.shards),
             "num_examples": self.recipe.dataset.num_examples.model_dump(),
         }
         return values | ({"follows": self.follows} if self.follows else {})

@@ -6,8 +6,8 @@ import importlib.metadata
 import json
 import platform
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple
 from typing import Any
 
 from beam_jobs import files
@@ -17,7 +17,15 @@ from pipeline.clip_bank import ClipBank
 from pipeline.shard_counts import summed
 from pipeline.splits import split_clips
 from schemas.clips import Clip
-from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry, ShardReport
+from schemas.dataset import (
+    FOLDERS,
+    MANIFEST_NAME,
+    Manifest,
+    RecordReject,
+    SceneReject,
+    ShardEntry,
+    ShardReport,
+)
 from schemas.recipe import SPLITS, Recipe
 from schemas.scene import SceneSpec
 
@@ -57,38 +65,46 @@ def build_manifest(
 
 
 def in_order(reports: Iterable[ShardReport]) -> list[ShardReport]:
-    """Return reports by split and index."""
-    return sorted(reports, key=lambda r: (SPLITS.index(r.split), r.shard_index))
+    """Return the reports of shards by split and index."""
+    shards = [report for report in reports if report.split]
+    return sorted(shards, key=lambda r: (FOLDERS.index(r.split), r.shard_index))
 
 
 def entries(ordered: Iterable[ShardReport]) -> tuple[ShardEntry, ...]:
-    """Return shards as a manifest lists them."""
+    """Return shards as a manifest lists them; one that had nothing to hold was not written."""
     return tuple(
-        ShardEntry(r.name, r.split, r.num_examples, r.num_bytes, r.crc32c) for r in ordered
+        ShardEntry(r.name, r.split, r.num_examples, r.num_bytes, r.crc32c)
+        for r in ordered
+        if r.crc32c
     )
 
 
 def close(
     out: str,
     reports: Sequence[ShardReport],
-    manifest: ClosingManifest,
+    manifest: Callable[[], ClosingManifest],
     *,
     max_reject_fraction: float,
+    needs_records: bool = False,
 ) -> None:
     """Write the manifest, or `failures.json` if a shard failed or too many examples did.
 
-    `rejects.jsonl` has a line for each example that could not be made.
+    `rejects.jsonl` has a line for each example that could not be made. With `needs_records` it is
+    a failure that none could.
     """
     failures = {report.name: report.error for report in reports if report.status == "failed"}
-    rejects = sorted(
-        (reject for report in reports for reject in report.rejects), key=lambda r: r.example_id
-    )
+    rejects = sorted((reject for report in reports for reject in report.rejects), key=astuple)
     if rejects:
         lines = [json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in rejects]
         files.write_text(files.join(out, REJECTS_NAME), "".join(lines))
-    wanted = len(rejects) + sum(report.num_examples for report in reports)
+    made = sum(report.num_examples for report in reports)
+    wanted = len(rejects) + made
+    if not failures and needs_records and not made:
+        first = f"{_place(rejects[0])}: {rejects[0].reason}, …" if rejects else "nothing is there"
+        what = "no record can be used" if rejects else "no record was found"
+        failures[what] = f"{first} ({len(rejects)} were rejected)"
     if not failures and len(rejects) > max_reject_fraction * wanted:
-        failures[rejects[0].example_id] = (
+        failures[_place(rejects[0])] = (
             f"{rejects[0].reason.rstrip('.')} ({len(rejects)} of {wanted} examples could not be "
             f"made, dataset.max_reject_fraction allows {max_reject_fraction:g}; see {REJECTS_NAME})"
         )
@@ -96,7 +112,11 @@ def close(
         text = json.dumps(failures, indent=1, sort_keys=True) + "\n"
         files.write_text(files.join(out, FAILURES_NAME), text)
     else:
-        files.write_text(files.join(out, MANIFEST_NAME), manifest.to_json())
+        files.write_text(files.join(out, MANIFEST_NAME), manifest().to_json())
+
+
+def _place(reject: SceneReject | RecordReject) -> str:
+    return reject.example_id if isinstance(reject, SceneReject) else reject.place
 
 
 def _material(recipe: Recipe, clips: Sequence[Clip]) -> dict[str, Any]:

@@ -11,12 +11,12 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from beam_jobs import files
 from beam_jobs.job import ShardJob
 from pipeline.lock_file import held_alone
-from schemas.dataset import MANIFEST_NAME
+from schemas.dataset import FOLDERS, MANIFEST_NAME
 from schemas.errors import DatasetError, RequestError
 from schemas.recipe import SPLITS
 from schemas.stored_dataset import generation_folder
@@ -25,20 +25,11 @@ JOB_NAME = "job.json"
 FAILURES_NAME = "failures.json"
 REJECTS_NAME = "rejects.jsonl"
 LOCK_NAME = "job.lock"
+PARTS_NAME = "parts"
+"""Folder of what is made before the shards, in some jobs; gone when the data set is complete."""
 _OURS = (LOCK_NAME, f"{JOB_NAME}{files.TEMPORARY_MARK}")  # of a job killed at its very beginning
 _CLOSING_NAMES = (MANIFEST_NAME, FAILURES_NAME, REJECTS_NAME)
 State = Literal["empty", "unfinished", "complete"]
-
-
-class Made(Protocol):
-    """A job, as far as its folder is concerned."""
-
-    @property
-    def out(self) -> str:
-        """Folder or URI."""
-
-    def identity(self) -> dict[str, Any]:
-        """Return what `job.json` holds."""
 
 
 def examine(job: ShardJob) -> State:
@@ -111,14 +102,15 @@ def begin(job: ShardJob) -> None:
     files.make_folder(out)
     for split in sorted({shard.split for shard in job.shards}):
         files.make_folder(files.join(out, split))
-    leftovers = [path for split in SPLITS for path in _in_split(out, split)]
+    leftovers = [path for split in FOLDERS for path in _in_split(out, split)]
+    leftovers += files.sizes(files.join(out, PARTS_NAME))
     leftovers += [path for name in (JOB_NAME, *_CLOSING_NAMES) for path in files.sizes(out, name)]
     files.delete([path for path in leftovers if files.TEMPORARY_MARK in files.name_of(path)])
     identity = json.dumps(job.identity(), indent=1, sort_keys=True)
     files.write_text(files.join(out, JOB_NAME), identity + "\n")
 
 
-def require_ours(job: Made) -> None:
+def require_ours(job: ShardJob) -> None:
     """Stop a worker whose job is over while another job is at work in the same folder.
 
     Where there are no locks, as in object stores, or where workers outlive the job that holds one.
@@ -141,14 +133,15 @@ def clear(out: str) -> None:
         clear(folder)
         files.remove_empty([*(files.join(folder, split) for split in SPLITS), folder])
     files.delete([files.join(out, name) for name in _CLOSING_NAMES])
-    shards = [path for split in SPLITS for path in _in_split(out, split)]
+    files.delete(list(files.sizes(files.join(out, PARTS_NAME))))
+    shards = [path for split in FOLDERS for path in _in_split(out, split)]
     files.delete([path for path in shards if ".tfrecord" in files.name_of(path)])
     files.delete([files.join(out, JOB_NAME)])
 
 
 def bytes_written(out: str) -> int:
     """Return the bytes of all shards, whole or in the making; for progress only."""
-    return sum(size for split in SPLITS for size in _in_split(out, split).values())
+    return sum(size for split in FOLDERS for size in _in_split(out, split).values())
 
 
 def _existing_shards(job: ShardJob) -> dict[str, int]:
@@ -179,8 +172,9 @@ def _difference(job: ShardJob, found: Any) -> str:
     if not files.exists(path):
         begun = found.get("num_examples", {}) if isinstance(found, dict) else {}
         asked = ", ".join(f"{split} {number}" for split, number in begun.items() if number)
-        return f"another recipe, other material or another size (it was begun with {asked} scenes)"
-    changes = job.manifest(files.read_text(path), where=path).changes(job.recipe)
+        begun_with = f" (it was begun with {asked} scenes)" if asked else ""
+        return f"another recipe, other material or another size{begun_with}"
+    changes = job.changes_since(files.read_text(path), where=path)
     return "; ".join(changes[:5]) or "other material or other numbers of examples"
 
 
@@ -189,7 +183,7 @@ def _strangers(out: str) -> list[str]:
     found = [
         name for path in files.sizes(out) if not (name := files.name_of(path)).startswith(_OURS)
     ]
-    for folder in {*SPLITS, *files.subfolders(out)}:
+    for folder in {*FOLDERS, *files.subfolders(out)}:
         inside = files.join(out, folder)
         there = [*files.sizes(inside), *files.subfolders(inside)]
         found += [f"{folder}/{files.name_of(path)}" for path in there]

@@ -126,6 +126,13 @@ class Engine:
 
 def _parsed(arguments: list[str], num_workers: int) -> PipelineOptions:
     names = {argument.split("=", 1)[0] for argument in arguments}
+    machines = sorted(names & {"--num_workers", "--max_num_workers"})
+    if machines and not dataflow.names_dataflow(arguments):
+        raise RequestError(
+            f"{machines[0]} counts the machines of Dataflow, and the runner is another",
+            expected="--num-workers=N, with a hyphen, for local processes",
+            fix="other runners have options of their own: docs/scale.md",
+        )
     stray = [
         argument
         for before, argument in zip(["", *arguments], arguments, strict=False)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Protocol
 
 from apache_beam.io.filesystem import BeamIOError
 
 from beam_jobs import files
 from pipeline.tfrecord import RecordReader, RecordWriter
-from schemas.dataset import SceneReject, ShardReport, ShardSpec
+from schemas.dataset import SceneReject, ShardEntry, ShardReport, ShardSpec
 from schemas.errors import DatasetError, WakebeamError
 from schemas.scene import example_id
 
@@ -33,6 +34,18 @@ class Counts(Protocol):
         ...
 
 
+def check_address(example: Any, entry: ShardEntry, manifest: Any) -> None:
+    """Refuse an example of another recipe or split.
+
+    Raises:
+        DatasetError: it is one.
+    """
+    if example.recipe_digest != manifest.recipe_digest:
+        raise DatasetError(f"{example.example_id} was made from another recipe")
+    if not example.example_id.startswith(f"{entry.split}/"):
+        raise DatasetError(f"{example.example_id} lies in split {entry.split}")
+
+
 @dataclass(frozen=True)
 class RecordKind:
     """What shards hold: scenes, pairs of texts.
@@ -42,12 +55,16 @@ class RecordKind:
         counts: an empty count.
         count_made: adds an example of the source, which has the attribute `record`.
         count_stored: adds what `decode` returned; the same numbers as for the example.
+        name_of: what `decode` returned → what tells it from all other records of all data sets.
+        check: refuses what `decode` returned where its shard and manifest don't allow it.
     """
 
     decode: Callable[[bytes], Any]
     counts: Callable[[], Counts]
     count_made: Callable[[Any, Any], None]
     count_stored: Callable[[Any, Any], None]
+    name_of: Callable[[Any], Any] = attrgetter("example_id", "recipe_digest")
+    check: Callable[[Any, ShardEntry, Any], None] = check_address
 
 
 def write_shard(
@@ -92,30 +109,36 @@ def write_shard(
     )
 
 
-def read_shard(spec: ShardSpec, *, out: str, recipe_digest: str, kind: RecordKind) -> ShardReport:
+def read_shard(
+    spec: ShardSpec, *, out: str, kind: RecordKind, wanted: Sequence[Any]
+) -> ShardReport:
     """Report on a shard that is already there, checking every record of it.
 
+    Args:
+        spec: which.
+        out: the data set's folder or URI.
+        kind: what it holds.
+        wanted: what `kind.name_of` says of each of its examples.
+
     Raises:
-        DatasetError: damaged, of another recipe, or not all of these examples.
+        DatasetError: damaged, or not these examples.
     """
     counts = kind.counts()
     with files.open_bytes(files.join(out, spec.name)) as file:
         reader = RecordReader(file, spec.name)
         for position, record in enumerate(reader):
             example = kind.decode(record)
-            wanted = example_id(spec.split, spec.start + position)
-            if example.example_id != wanted or example.recipe_digest != recipe_digest:
+            if [kind.name_of(example)] != list(wanted[position : position + 1]):
                 raise DatasetError(
-                    f"record {position} of {spec.name} is {example.example_id} of recipe "
-                    f"{example.recipe_digest[:16]}",
-                    expected=f"{wanted} of recipe {recipe_digest[:16]}",
+                    f"record {position} of {spec.name} is {kind.name_of(example)}",
+                    expected=f"{wanted[position] if position < len(wanted) else 'none'}",
                     fix="delete the shard and run the same command again",
                 )
             kind.count_stored(counts, example)
-    if reader.num_records != spec.stop - spec.start:
+    if reader.num_records != len(wanted):
         raise DatasetError(
             f"{spec.name} holds {reader.num_records} examples",
-            expected=f"{spec.stop - spec.start}",
+            expected=f"{len(wanted)}",
             fix="delete the shard and run the same command again",
         )
     return ShardReport(

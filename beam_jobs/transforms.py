@@ -6,23 +6,36 @@ Beam's metrics are an extra: they may count twice, or not at all.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
-import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from beam_jobs import output_state
 from beam_jobs.bank_store import open_bank
 from beam_jobs.job import SynthesisJob
-from beam_jobs.manifest_writer import build_manifest, close
-from beam_jobs.shard_line import ShardMaker, shard_line
-from beam_jobs.shard_writer import RecordKind, read_shard, write_shard
+from beam_jobs.manifest_writer import build_manifest
+from beam_jobs.shard_line import SetCloser, ShardLine, ShardMaker
+from beam_jobs.shard_writer import RecordKind, check_address
 from pipeline.example_codec import decode_example
 from pipeline.scene_source import SceneSource
 from pipeline.shard_counts import ShardCounts
-from schemas.dataset import ShardReport, ShardSpec
+from schemas.dataset import Manifest, ShardEntry, ShardReport
+from schemas.errors import DatasetError
+from schemas.example import StoredExample
 
-_SCENES = RecordKind(
+
+def _check_scene(example: StoredExample, entry: ShardEntry, manifest: Manifest) -> None:
+    check_address(example, entry, manifest)
+    received = (example.sample_rate_hz, len(example.audio))
+    if received != (manifest.sample_rate_hz, manifest.example_samples):
+        raise DatasetError(
+            f"{example.example_id} has {received[1]} samples at {received[0]} Hz",
+            expected=f"{manifest.example_samples} at {manifest.sample_rate_hz} Hz",
+        )
+    if not example.audio.any():
+        raise DatasetError(f"{example.example_id} is silent")
+
+
+SCENES = RecordKind(
     decode=decode_example,
     counts=ShardCounts,
     count_made=lambda counts, example: counts.add(
@@ -31,47 +44,29 @@ _SCENES = RecordKind(
     count_stored=lambda counts, stored: counts.add(
         stored.audio, stored.sample_rate_hz, stored.events
     ),
+    check=_check_scene,
 )
 
 
-class SynthesizeScenes(beam.PTransform):
+class SynthesizeScenes(ShardLine):
     """A pipeline's beginning → the folder of the closed generation."""
 
     def __init__(self, job: SynthesisJob) -> None:
-        super().__init__()
-        self._job = job
-
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
-        """Add the line of steps."""
-        return shard_line(
-            begin, self._job.shards, make=MakeShard(self._job), close=CloseDataset(self._job)
-        )
+        super().__init__(job.shards, make=MakeShard(job), close=CloseDataset(job))
 
 
 class MakeShard(ShardMaker):
     """ShardSpec → ShardReport. Opens the bank once a worker."""
 
-    def __init__(self, job: SynthesisJob) -> None:
-        super().__init__(job.out)
-        self._job = job
-        self._sources: dict[str, SceneSource] = {}
+    kind = SCENES
 
     def setup(self) -> None:
         """Open what all shards of this worker share."""
         self._bank = open_bank(self._job.bank, self._job.bank_digest)
 
-    def read(self, spec: ShardSpec) -> ShardReport:
-        """Report on a shard that is there."""
-        return read_shard(
-            spec, out=self._job.out, recipe_digest=self._job.recipe_digest, kind=_SCENES
-        )
-
-    def write(self, spec: ShardSpec) -> ShardReport:
-        """Render a shard's scenes."""
-        output_state.require_ours(self._job)
-        if spec.split not in self._sources:
-            self._sources[spec.split] = SceneSource(self._job.recipe, self._bank, spec.split)
-        return write_shard(spec, out=self._job.out, source=self._sources[spec.split], kind=_SCENES)
+    def source(self, split: str) -> SceneSource:
+        """Return a split's scenes."""
+        return SceneSource(self._job.recipe, self._bank, split)
 
     def measure(self, report: ShardReport) -> None:
         """Add what a scene is."""
@@ -88,18 +83,13 @@ class MakeShard(ShardMaker):
             Metrics.distribution("wakebeam", "ms_a_scene").update(ms_each)
 
 
-class CloseDataset(beam.DoFn):
+class CloseDataset(SetCloser):
     """All ShardReports → manifest.json, or failures.json."""
 
-    def __init__(self, job: SynthesisJob) -> None:
-        self._job = job
-
-    def process(self, reports: Iterable[ShardReport]) -> Iterator[str]:
-        """Write the file that closes the data set and yield its folder."""
-        output_state.require_ours(self._job)
-        reports = list(reports)
+    def manifest(self, reports: Sequence[ShardReport]) -> Manifest:
+        """Return the manifest of the generation."""
         now_s = time.time()
-        manifest = build_manifest(
+        return build_manifest(
             reports,
             job=self._job,
             bank=open_bank(self._job.bank, self._job.bank_digest),
@@ -109,6 +99,3 @@ class CloseDataset(beam.DoFn):
                 "shards_reused": sum(report.reused for report in reports),
             },
         )
-        limit = self._job.recipe.dataset.max_reject_fraction
-        close(self._job.out, reports, manifest, max_reject_fraction=limit)
-        yield self._job.out

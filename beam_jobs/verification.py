@@ -2,34 +2,43 @@
 
 *Checksums* (always): every byte of every shard, against the CRC32C of the whole file that the
 manifest holds. A file that differs is gone through record by record, and every damaged byte range
-is named. *Deep*: every record is decoded as well and held against the schema. *Render*: a sample of
-examples is made again from recipe and clip bank, and compared byte by byte.
+is named. *Deep*: every record is decoded as well and held against the schema, and the manifest's
+counts against them. *Render*: a sample of scenes is made again from recipe and clip bank, and
+compared byte by byte. Scenes and the records of other tasks are verified alike.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import google_crc32c
 
 from beam_jobs import files
+from beam_jobs.date_pairs import PAIRS
+from beam_jobs.embedding_set import CLIPS
 from beam_jobs.made_from import recipe_and_bank
-from beam_jobs.stored import read_dataset
+from beam_jobs.shard_writer import Counts, RecordKind
+from beam_jobs.stored import read_any
+from beam_jobs.transforms import SCENES
 from pipeline.example_codec import decode_example
 from pipeline.scene_source import SceneSource
 from pipeline.tfrecord import RecordReader
 from pipeline.tfrecord_damage import find_damage
-from schemas.dataset import Manifest, ShardEntry
-from schemas.errors import DatasetError
-from schemas.recipe import SPLITS
+from schemas.dataset import FOLDERS, MANIFEST_NAME, Manifest, ShardEntry
+from schemas.errors import DatasetError, RequestError
+from schemas.record_set import RecordManifest, RecordSet
 from schemas.stored_dataset import StoredDataset
 
 _CHUNK_BYTES = 4 << 20
 _MOST_RANGES = 20
 Progress = Callable[[int, int], None]
-_Place = tuple[str, Manifest, ShardEntry]
+_Place = tuple[str, Any, ShardEntry]
+_KINDS = {"dates": PAIRS, "embeddings": CLIPS}
+"""What the records of each task are."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Verification:
         problems: one sentence each; empty for a sound data set.
     """
 
-    stored: StoredDataset
+    stored: StoredDataset | RecordSet
     num_records: int
     num_decoded: int
     num_rendered: int
@@ -70,12 +79,22 @@ def verify(
 
     Raises:
         DatasetError: there is no readable manifest; or no bank to render from.
+        RequestError: `render` of what isn't scenes.
     """
-    stored = read_dataset(out)
-    entries = [(*made, entry) for made in stored.generations() for entry in made[1].shards]
+    stored = read_any(out)
+    if render and isinstance(stored, RecordSet):
+        raise RequestError(
+            f"--render with a data set of the task {stored.manifest.task}",
+            expected="scenes, which can be made again one by one",
+            fix="--deep decodes every record of any data set",
+        )
+    made: list[tuple[str, Manifest | RecordManifest]] = [*stored.generations()]
+    entries: list[_Place] = [(*part, entry) for part in made for entry in part[1].shards]
     total = max(1, sum(entry.num_bytes for *_, entry in entries))
-    problems = [text for made in stored.generations() for text in _missing_and_extra(out, *made)]
-    seen: set[str] = set()
+    problems = [text for part in made for text in _missing_and_extra(out, *part)]
+    kind = _KINDS[stored.manifest.task] if isinstance(stored, RecordSet) else SCENES
+    counts: defaultdict[tuple[str, str], Counts] = defaultdict(kind.counts)
+    seen: set[Any] = set()
     done = num_records = num_decoded = 0
     sound: list[_Place] = []
     for folder, manifest, entry in entries:
@@ -87,7 +106,7 @@ def verify(
                 sound.append((folder, manifest, entry))
             if deep:
                 try:
-                    ids = _decode_all(path, entry, manifest)
+                    ids = _decode_all(path, entry, manifest, kind, counts[folder, entry.split])
                     num_decoded += len(ids)
                     if seen & ids:
                         found.append(f"repeats {len(seen & ids)} examples of other shards")
@@ -98,6 +117,8 @@ def verify(
         done += entry.num_bytes
         if progress is not None:
             progress(done, total)
+    if deep and not problems:
+        problems += _miscounted(out, made, counts)
     wrong, num_rendered = _render(out, sound, render, bank) if render else ([], 0)
     return Verification(stored, num_records, num_decoded, num_rendered, (*problems, *wrong))
 
@@ -126,11 +147,11 @@ def _differences(path: str, entry: ShardEntry) -> list[str]:
     ]
 
 
-def _missing_and_extra(out: str, folder: str, manifest: Manifest) -> list[str]:
+def _missing_and_extra(out: str, folder: str, manifest: Manifest | RecordManifest) -> list[str]:
     wanted = {entry.name for entry in manifest.shards}
     there = {
         f"{split}/{files.name_of(path)}"
-        for split in SPLITS
+        for split in FOLDERS
         for path in files.sizes(files.join(folder, split))
         if path.endswith(".tfrecord")
     }
@@ -141,30 +162,36 @@ def _missing_and_extra(out: str, folder: str, manifest: Manifest) -> list[str]:
     return missing + extra
 
 
-def _decode_all(path: str, entry: ShardEntry, manifest: Manifest) -> set[str]:
-    ids: set[str] = set()
+def _decode_all(
+    path: str, entry: ShardEntry, manifest: Any, kind: RecordKind, counts: Counts
+) -> set[Any]:
+    """Decode, check and count every record; return what names each."""
+    names: set[Any] = set()
     with files.open_bytes(path) as file:
         for record in RecordReader(file, entry.name):
-            example = decode_example(record)
-            if example.recipe_digest != manifest.recipe_digest:
-                raise DatasetError(f"{example.example_id} was made from another recipe")
-            if (example.sample_rate_hz, len(example.audio)) != (
-                manifest.sample_rate_hz,
-                manifest.example_samples,
-            ):
-                raise DatasetError(
-                    f"{example.example_id} has {len(example.audio)} samples at "
-                    f"{example.sample_rate_hz} Hz",
-                    expected=f"{manifest.example_samples} at {manifest.sample_rate_hz} Hz",
-                )
-            if not example.audio.any():
-                raise DatasetError(f"{example.example_id} is silent")
-            if not example.example_id.startswith(f"{entry.split}/"):
-                raise DatasetError(f"{example.example_id} lies in split {entry.split}")
-            if example.example_id in ids:
-                raise DatasetError(f"{example.example_id} is there twice")
-            ids.add(example.example_id)
-    return ids
+            example = kind.decode(record)
+            kind.check(example, entry, manifest)
+            name = kind.name_of(example)
+            if name in names:
+                raise DatasetError(f"{name[0]} is there twice")
+            names.add(name)
+            kind.count_stored(counts, example)
+    if len(names) != entry.num_examples:
+        raise DatasetError(f"holds {len(names)} records", expected=f"{entry.num_examples}")
+    return names
+
+
+def _miscounted(
+    out: str, made: list[tuple[str, Any]], counts: defaultdict[tuple[str, str], Counts]
+) -> list[str]:
+    """Say where the manifest's sums aren't those of the records."""
+    return [
+        f"{_name(out, folder, MANIFEST_NAME)}: {split} has other counts of {name} than its records"
+        for folder, manifest in made
+        for split, stated in manifest.counts.items()
+        for name in stated
+        if stated[name] != counts[folder, split].to_json().get(name)
+    ]
 
 
 def _render(out: str, sound: list[_Place], count: int, bank: str | None) -> tuple[list[str], int]:

@@ -49,7 +49,7 @@ def evaluate_clips(folder: Path) -> dict[str, Any]:
         "name": card["name"],
         "judged_on": split,
         "num_clips": {name: stored.num_examples(name) for name in stored.counts},
-        "rejects": dict(stored.rejects),
+        "rejects": dict(stored.manifest.rejects),
         "best_epoch": card["best_epoch"],
         "parameters": card["parameters"],
         "worst": _worst(clips, logits),

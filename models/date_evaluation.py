@@ -46,7 +46,7 @@ def evaluate(folder: Path) -> dict[str, Any]:
     location = str(card["dataset"]["location"])
     data = location if "://" in location else str((folder / location).resolve())
     stored = read_pairs(data)
-    if stored.manifest.identity() != card["dataset"]["identity"]:
+    if stored.identity() != card["dataset"]["identity"]:
         raise DatasetError(
             f"{data} is not the data set that {folder} was fitted to",
             fix="train again, or make the data set from the model's recipe",

@@ -13,9 +13,15 @@ from models.task import Judgement
 from models.zoo.date_attention import build_date_network
 from pipeline.input_dataset import ShardSource
 from pipeline.inputs.source import ExampleSource, Prepare
-from pipeline.inputs.text_pairs import Vocabulary, prepare_pairs, read_pairs, stored_pairs
+from pipeline.inputs.text_pairs import (
+    Vocabulary,
+    characters_of,
+    prepare_pairs,
+    read_pairs,
+    stored_pairs,
+)
 from schemas.canonical import digest
-from schemas.errors import DatasetError, TrainingError
+from schemas.errors import TrainingError
 from schemas.pairs import DATE, TEXT
 from schemas.recipe_dates import DatesRecipe
 
@@ -36,20 +42,14 @@ class DatesTask:
 
     def __init__(self, recipe: DatesRecipe, data: str) -> None:
         self.stored = read_pairs(data)
-        changes = self.stored.manifest.changes(recipe)
-        if changes:
-            raise DatasetError(
-                f"{data} was made from another recipe: {'; '.join(changes[:5])}",
-                expected="a data set of this recipe",
-                fix="run `wakebeam synth --overwrite` first, or change the recipe back",
-            )
+        self.stored.require_made_from(recipe.content())
         if not self.stored.num_examples("validation"):
             raise TrainingError(
                 "no validation pairs",
                 expected="some to choose the best epoch on",
                 fix="raise dataset.num_examples.validation",
             )
-        longest = max(map(int, self.stored.manifest.counts["train"]["lengths"]), default=0)
+        longest = max(map(int, self.stored.counts["train"]["lengths"]), default=0)
         if longest > recipe.model.longest_text:
             raise TrainingError(
                 f"model.longest_text {recipe.model.longest_text}, and texts of {longest} "
@@ -59,11 +59,11 @@ class DatesTask:
         self.recipe = recipe
         self.name, self.seed, self.fitting = recipe.name, recipe.seed, recipe.training
         sections = [part.model_dump(mode="json") for part in (recipe.model, recipe.training)]
-        self.identity = digest([self.stored.manifest.identity(), recipe.seed, *sections])
+        self.identity = digest([self.stored.identity(), recipe.seed, *sections])
         self.source: ExampleSource = ShardSource(
             self.stored, "train", seed=recipe.seed, shuffle_buffer=_SHUFFLED
         )
-        self.vocabulary = Vocabulary(self.stored.characters())
+        self.vocabulary = Vocabulary(characters_of(self.stored))
         self._judged = stored_pairs(self.stored, "validation")
 
     def build(self) -> keras.Model:
@@ -103,7 +103,7 @@ class DatesTask:
         data = self.stored.location
         here = data if "://" in data else os.path.relpath(data, folder)
         card = card | {
-            "dataset": {"location": here, "identity": self.stored.manifest.identity()},
+            "dataset": {"location": here, "identity": self.stored.identity()},
             "recipe": self.recipe.model_dump(mode="json", by_alias=True),
         }
         self._translator(network).save(folder, card)

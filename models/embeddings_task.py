@@ -52,7 +52,7 @@ class EmbeddingsTask:
         self.recipe = recipe
         self.name, self.seed, self.fitting = recipe.name, recipe.seed, recipe.training
         for split in ("train", "validation"):
-            counts = self.stored.counts.get(split, {})
+            counts = self.stored.counts[split]["labels"]
             if not (counts.get("positive") and counts.get("negative")):
                 raise TrainingError(
                     f"{split} has {counts.get('positive', 0)} clips with the sound and "
@@ -131,7 +131,7 @@ class EmbeddingsTask:
         wanted = self.recipe.training.positive_weight
         if wanted != "balanced":
             return wanted
-        counts = self.stored.counts["train"]
+        counts = self.stored.counts["train"]["labels"]
         return counts["negative"] / counts["positive"]
 
 

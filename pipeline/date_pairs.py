@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 
@@ -108,15 +108,6 @@ class PairCounts:
     def to_json(self) -> dict[str, dict[str, int]]:
         """Return {name: {key: number}}."""
         return {name: dict(sorted(counter.items())) for name, counter in self._counters.items()}
-
-    @classmethod
-    def summed(cls, counts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
-        """Return the sum of what `to_json` returned, whatever the order."""
-        total = cls()
-        for one in counts:
-            for name in cls._NAMES:
-                total._counters[name].update(one.get(name, {}))
-        return total.to_json()
 
 
 def encode_pair(pair: DatePair) -> bytes:

@@ -11,6 +11,7 @@ What isn't a clip is refused by one of a few reasons (`BadClip`), so that they c
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ _JSON_VIDEO = "vid_id"
 _JSON_START = "start_time_seconds_youtube_clip"
 _JSON_END = "end_time_seconds_youtube_clip"
 _EMBEDDING = "audio_embedding"
+_LABELS = {None: names.UNLABELLED, 0: "negative", 1: "positive"}
 
 
 class BadClip(DatasetError):
@@ -142,10 +144,19 @@ def decode_clip(data: bytes) -> EmbeddedClip:
         raise DatasetError(f"a record is no embedded clip of ours: {error}") from error
 
 
-def tally(record: bytes) -> str:
-    """Return what a record is counted as: `positive`, `negative` or `unlabelled`."""
-    label = decode_clip(record).label
-    return names.UNLABELLED if label is None else "positive" if label else "negative"
+class ClipCounts:
+    """What a shard of clips holds, in counts that add up."""
+
+    def __init__(self) -> None:
+        self._labels: Counter[str] = Counter()
+
+    def add(self, clip: EmbeddedClip) -> None:
+        """Count a clip as `positive`, `negative` or `unlabelled`."""
+        self._labels[_LABELS[clip.label]] += 1
+
+    def to_json(self) -> dict[str, dict[str, int]]:
+        """Return {name: {key: number}}."""
+        return {"labels": dict(sorted(self._labels.items()))}
 
 
 def _checked(video: Any, start: Any, end: Any, label: int | None, rows: Any) -> EmbeddedClip:

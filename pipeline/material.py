@@ -70,21 +70,13 @@ def list_material(
     sources: list[SourceFile] = []
     for role in ROLES:
         for entry in getattr(material, role):
-            root = path_from(base_dir, entry.path)
-            try:
-                listing = system.listing(root)
-            except FileNotFoundError as error:
-                raise MaterialError(
-                    f"material.{role} {entry.path!r} does not exist (looked at {root})",
-                    fix="correct the path (relative ones start at the recipe's folder), or run "
-                    "`wakebeam speak --recipe` first if it is to be spoken",
-                ) from error
-            except PermissionError as error:
-                raise MaterialError(
-                    f"material.{role} {entry.path!r}: {error.filename} can't be read",
-                    expected="folders that may be listed",
-                    fix="change its permissions, or move it out of the material",
-                ) from error
+            root, listing = listed(
+                entry.path,
+                base_dir,
+                system,
+                what=f"material.{role}",
+                fix=", or run `wakebeam speak --recipe` first if it is to be spoken",
+            )
             name = f"{role}/{printable(system.true_name(root)) or 'root'}"
             names[name] += 1
             prefix = name if names[name] == 1 else f"{name}-{names[name]}"
@@ -114,6 +106,37 @@ def list_material(
                     )
                 )
     return sorted(_unique(sources), key=lambda file: file.clip_id)
+
+
+def listed(
+    path: str, base_dir: str | Path, system: MaterialFiles, *, what: str, fix: str = ""
+) -> tuple[str, list[FoundFile]]:
+    """Return where an entry of a recipe's material lies, and its files.
+
+    Args:
+        path: as the recipe says it.
+        base_dir: where relative paths start.
+        system: the file system that it lies on.
+        what: the entry's name in messages.
+        fix: what else to do where nothing is there.
+
+    Raises:
+        MaterialError: it doesn't exist or can't be listed.
+    """
+    root = path_from(base_dir, path)
+    try:
+        return root, system.listing(root)
+    except FileNotFoundError as error:
+        raise MaterialError(
+            f"{what} {path!r} does not exist (looked at {root})",
+            fix=f"correct the path (relative ones start at the recipe's folder){fix}",
+        ) from error
+    except PermissionError as error:
+        raise MaterialError(
+            f"{what} {path!r}: {error.filename} can't be read",
+            expected="folders that may be listed",
+            fix="change its permissions, or move it out of the material",
+        ) from error
 
 
 def path_from(base: str | Path, path: str) -> str:

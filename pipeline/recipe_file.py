@@ -31,35 +31,33 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: unreadable, not YAML, or wrong; every problem is named with its place.
     """
-    values = _read(path, overrides)
-    if values.get("task") in TASK_RECIPES:
+    recipe = load_any_recipe(path, overrides)
+    if isinstance(recipe, TaskRecipe):
         raise RecipeError(
-            f"{path} is a recipe of the task {values['task']}",
+            f"{path} is a recipe of the task {recipe.task}",
             expected="a detector's recipe here, which has no key `task`",
             fix="the verbs synth, train, evaluate and export take recipes of any task",
         )
-    _refuse_contradictions(values.get("scene"), str(path))
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise RecipeError(f"{path} is not a valid recipe: {problems(error)}") from error
+    return recipe
 
 
-def load_task_recipe(path: Path, overrides: Sequence[str] = ()) -> TaskRecipe | None:
-    """Read, override and check a recipe that says `task`; None for a detector's, which doesn't.
+def load_any_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe | TaskRecipe:
+    """Read, override and check a recipe: that of the task that it names, or a detector's.
 
     Raises:
         RecipeError: unreadable, not YAML, or wrong.
     """
     values = _read(path, overrides)
-    if "task" not in values:
-        return None
-    made = TASK_RECIPES.get(str(values["task"]))
+    made: type[Recipe | TaskRecipe] | None = Recipe
+    if "task" in values:
+        made = TASK_RECIPES.get(str(values["task"]))
     if made is None:
         raise RecipeError(
             f"{path}: no task is called {values['task']!r}",
             expected=f"{', '.join(sorted(TASK_RECIPES))}, or no key `task` for a detector",
         )
+    if made is Recipe:
+        _refuse_contradictions(values.get("scene"), str(path))
     try:
         return made.model_validate(values)
     except ValidationError as error:

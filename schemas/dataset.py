@@ -7,11 +7,12 @@ complete when its `manifest.json` exists, and only then.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from schemas.canonical import canonical_json, digest
+from schemas.embedding import UNLABELLED
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS, Recipe
 from schemas.units import seconds_to_samples
@@ -19,6 +20,10 @@ from schemas.units import seconds_to_samples
 MANIFEST_NAME = "manifest.json"
 MANIFEST_VERSION = 3
 MOST_SHARDS = 10_000
+FOLDERS = (*SPLITS, UNLABELLED)
+"""Of shards: no data set has others."""
+
+_Made = TypeVar("_Made")
 _RECORD_OVERHEAD_BYTES = 4096
 
 
@@ -82,11 +87,27 @@ class SceneReject:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordReject:
+    """A record that was left out.
+
+    Attributes:
+        place: file and number, or the id that was there before.
+        reason: one of a few; they are counted.
+        detail: what was found.
+    """
+
+    place: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ShardReport:
     """What became of one shard; the only thing that travels between workers.
 
     Attributes:
-        name, split, shard_index: which.
+        name, split, shard_index: which; without a split it is of something else that had to be
+            made first.
         status: `failed` if it isn't there.
         num_examples, num_bytes, crc32c: of the file.
         counts: pipeline/shard_counts.py says of what.
@@ -104,7 +125,7 @@ class ShardReport:
     num_bytes: int = 0
     crc32c: str = ""
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    rejects: tuple[SceneReject, ...] = ()
+    rejects: tuple[SceneReject | RecordReject, ...] = ()
     reused: bool = False
     error: str = ""
     seconds: float = 0.0
@@ -122,7 +143,26 @@ class ShardEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class AnyManifest:
+    """What manifests of any kind can do; each is a dataclass of its own."""
+
+    def identity(self) -> str:
+        """Return the SHA-256 of all but `run`, `software` and `name`: equal for equal data sets.
+
+        Shards have their checksums in it, so which release made the same bytes is no matter.
+        """
+        value = asdict(self)
+        for key in ("run", "software", "name"):
+            del value[key]
+        return digest(value)
+
+    def to_json(self) -> str:
+        """Return the manifest as indented JSON with sorted keys."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest(AnyManifest):
     """`manifest.json`. All but `run` is a pure function of recipe and bank.
 
     Attributes:
@@ -169,17 +209,6 @@ class Manifest:
         """Return how many examples of `split` were asked for, those that failed included."""
         return self.num_examples(split) + self.num_rejected[split]
 
-    def identity(self) -> str:
-        """Return the SHA-256 of all but `run`, `software` and `name`: equal for equal data sets.
-
-        Shards have their checksums in it, so which release made the same bytes is no matter.
-        """
-        return manifest_identity(self)
-
-    def to_json(self) -> str:
-        """Return the manifest as indented JSON with sorted keys."""
-        return manifest_json(self)
-
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Manifest:
         """Parse a manifest.
@@ -191,32 +220,41 @@ class Manifest:
         Raises:
             DatasetError: not JSON, fields missing or of another version.
         """
-        try:
-            value = json.loads(text)
-            if value["version"] != MANIFEST_VERSION:
-                raise ValueError(f"version {value['version']!r} is not known")
-            value["labels"] = tuple(value["labels"])
-            value["shards"] = tuple(ShardEntry(**entry) for entry in value["shards"])
-            return cls(**value)
-        except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(
-                f"{where} is not a manifest that this release can read ({error})",
-                expected=f"a data set manifest of version {MANIFEST_VERSION}",
-                fix="make the data set again with `wakebeam synth --overwrite`",
-            ) from error
+        return parsed_manifest(
+            lambda **value: cls(**value | {"labels": tuple(value["labels"])}),
+            text,
+            where=where,
+            version=MANIFEST_VERSION,
+        )
 
 
-def manifest_identity(manifest: Any) -> str:
-    """Return the SHA-256 of all of a manifest but `run`, `software` and `name`."""
-    value = asdict(manifest)
-    for key in ("run", "software", "name"):
-        del value[key]
-    return digest(value)
+def parsed_manifest(make: Callable[..., _Made], text: str, *, where: str, version: int) -> _Made:
+    """Parse any manifest; `make` takes its values by name, `shards` as entries.
+
+    Raises:
+        DatasetError: not JSON, fields missing or of another version.
+    """
+    try:
+        value = json.loads(text)
+        if value["version"] != version:
+            raise ValueError(f"version {value['version']!r} is not known")
+        value["shards"] = tuple(ShardEntry(**entry) for entry in value["shards"])
+        return make(**value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{where} is not a manifest that this release can read ({error})",
+            expected=f"a data set manifest of version {version}",
+            fix="make the data set again with `wakebeam synth --overwrite`",
+        ) from error
 
 
-def manifest_json(manifest: Any) -> str:
-    """Return a manifest's file: indented JSON with sorted keys."""
-    return json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n"
+def not_complete(location: str) -> DatasetError:
+    """Return the error of a data set that no manifest closes."""
+    return DatasetError(
+        f"{location} has no {MANIFEST_NAME}",
+        expected="a complete data set",
+        fix="run `wakebeam synth` to make or finish it",
+    )
 
 
 def located_shards(

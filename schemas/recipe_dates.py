@@ -121,12 +121,11 @@ class DatesRecipe(TaskRecipe):
     dataset: PairData = PairData()
     model: DateAttention = DateAttention()
 
-    def content(self, babel: str) -> dict[str, Any]:
-        """Return what decides pair i; of Babel's version too, which knows how dates are written."""
+    def content(self) -> dict[str, Any]:
+        """Return what decides pair i, Babel's knowledge of how dates are written aside."""
         return {
             "task": self.task,
             "seed": self.seed,
             "dates": self.dates.model_dump(mode="json"),
             "splits": self.splits.model_dump(mode="json"),
-            "babel": babel,
         }

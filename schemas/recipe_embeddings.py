@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -146,6 +146,10 @@ class EmbeddingsRecipe(TaskRecipe):
     data: ClipData
     model: ClipModel = ClipModel()
     training: ClipTraining = ClipTraining()
+
+    def content(self) -> dict[str, Any]:
+        """Return what decides the records, the files themselves aside."""
+        return {"data": self.data.model_dump(mode="json", exclude={"out"})}
 
     @model_validator(mode="after")
     def _belong_together(self) -> EmbeddingsRecipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -18,3 +18,7 @@ class TaskRecipe(Section):
     name: str = Field(min_length=1, max_length=100)
     seed: int = Field(0, ge=0, lt=2**63, strict=True)
     training: Fitting = Fitting()
+
+    def content(self) -> dict[str, Any]:
+        """Return what of the recipe decides the data that are made from it."""
+        return {}

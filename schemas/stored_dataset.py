@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry, located_shards
+from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry, located_shards, not_complete
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS
 
@@ -84,11 +84,7 @@ class StoredDataset:
                 )
             manifests.append(manifest)
         if not manifests:
-            raise DatasetError(
-                f"{location} has no {MANIFEST_NAME}",
-                expected="a complete data set",
-                fix="run `wakebeam synth` to make or finish it",
-            )
+            raise not_complete(location)
         return cls(location, tuple(manifests))
 
     @property

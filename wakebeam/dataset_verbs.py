@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -47,8 +47,8 @@ def synth(
     """
     from beam_jobs.stored import read_dataset
     from wakebeam.stages import make_scenes
-    from wakebeam.tasks import open_task
-    from wakebeam.workspace import Workspace
+    from wakebeam.tasks import TaskPlace, open_any
+    from wakebeam.tasks.data import refuse_options_of_scenes, synthesize_task
 
     if append and add_recipe:
         raise RequestError("--append and --add-recipe", expected="one or the other")
@@ -56,15 +56,17 @@ def synth(
         raise RequestError(
             "--set with --add-recipe", expected="the added recipe as it is in its file"
         )
-    task = open_task(recipe, set_ or ())
-    if task is not None:
-        with task.alone():
-            made = task.verb("make_data")(
-                task, beam_arguments=context.args, num_workers=num_workers, overwrite=overwrite
-            )
-        show(made)
+    how: dict[str, Any] = {
+        "beam_arguments": context.args,
+        "num_workers": num_workers,
+        "overwrite": overwrite,
+    }
+    workspace = open_any(recipe, set_ or ())
+    if isinstance(workspace, TaskPlace):
+        refuse_options_of_scenes(workspace, grows=bool(append or add_recipe), plan_only=plan_only)
+        data = synthesize_task(workspace, out, **how)
+        show_json(data.values()) if as_json else show(data.text())
         return
-    workspace = Workspace.open(recipe, set_ or ())
     if plan_only:
         if append or add_recipe or overwrite:
             raise RequestError(
@@ -75,15 +77,7 @@ def synth(
         return
     where = out or workspace.data
     with workspace.alone():
-        result = make_scenes(
-            workspace,
-            where,
-            append=append,
-            add_recipe=add_recipe,
-            beam_arguments=context.args,
-            num_workers=num_workers,
-            overwrite=overwrite,
-        )
+        result = make_scenes(workspace, where, append=append, add_recipe=add_recipe, **how)
     stored = read_dataset(where)
     if as_json:
         show_json(

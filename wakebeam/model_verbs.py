@@ -39,15 +39,14 @@ def train(
     """
     from models.strategies import this_worker
     from wakebeam.stages import fit_task, make_model
-    from wakebeam.tasks import TaskPlace, open_task
-    from wakebeam.workspace import Workspace
+    from wakebeam.tasks import TaskPlace, open_any
 
     settings = list(set_ or ())
     if init_from is not None:
         settings.append(f"training.init_from={json.dumps(str(init_from.resolve()))}")
-    workspace: TaskPlace | Workspace | None = open_task(recipe, settings)
-    if workspace is None:
-        workspace = Workspace.open(recipe, settings).on(machine, settings)
+    workspace = open_any(recipe, settings)
+    if not isinstance(workspace, TaskPlace):
+        workspace = workspace.on(machine, settings)
     elif machine is not None:
         raise RequestError("--machine with a task's recipe", expected="a detector's recipe")
     how = {"sanity": sanity, "overwrite": overwrite, "resume": resume, "profile": profile}

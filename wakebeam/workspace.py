@@ -35,9 +35,13 @@ class Workspace:
         Raises:
             RecipeError: it can't be read or is wrong, or the data set would lie over other work.
         """
-        if recipe_path.is_dir():
-            recipe_path = recipe_path / "recipe.yaml"
-        workspace = cls(load_recipe(recipe_path, overrides), recipe_path)
+        recipe_path = recipe_file(recipe_path)
+        return cls.of(load_recipe(recipe_path, overrides), recipe_path)
+
+    @classmethod
+    def of(cls, recipe: Recipe, recipe_path: Path) -> Workspace:
+        """Return the workspace of a recipe that was read from a file; raises what `open` does."""
+        workspace = cls(recipe, recipe_path)
         workspace._require_own_data_folder()
         return workspace
 
@@ -102,6 +106,11 @@ class Workspace:
                     f"{taken.name} lies",
                     expected="a folder of its own, such as data",
                 )
+
+
+def recipe_file(path: Path) -> Path:
+    """Return the file that a recipe's file or folder names."""
+    return path / "recipe.yaml" if path.is_dir() else path
 
 
 @contextlib.contextmanager

@@ -90,7 +90,7 @@ def read_clip_set(data: str) -> RecordSet:
     Raises:
         DatasetError: it isn't complete.
     """
-    return RecordSet.read(data, read_text)
+    return RecordSet.read(data, read_text, task="embeddings")
 
 
 def prepare_clips(

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from pipeline.input_dataset import read_text, shard_paths
 from pipeline.inputs.source import Prepare
-from schemas.dataset import MANIFEST_NAME
 from schemas.errors import DatasetError
-from schemas.pairs import DATE, EXAMPLE_ID, FORMAT, LOCALE, TEXT, PairManifest, StoredPairs
+from schemas.pairs import DATE, EXAMPLE_ID, FORMAT, LOCALE, TEXT
+from schemas.record_set import RecordSet
 
 DATE_CHARACTERS = "-0123456789"
 DATE_LENGTH = 10
@@ -69,21 +69,18 @@ class Vocabulary:
         return tf.ensure_shape(tf.where(points == _END, self.padding, found), [None, length])
 
 
-def read_pairs(data: str) -> StoredPairs:
+def read_pairs(data: str) -> RecordSet:
     """Read what a data set of pairs at a path or URI holds.
 
     Raises:
         DatasetError: it isn't complete, or holds something else.
     """
-    where = f"{data.rstrip('/')}/{MANIFEST_NAME}"
-    text = read_text(where)
-    if text is None:
-        raise DatasetError(
-            f"{data} holds no complete data set",
-            expected=f"a {MANIFEST_NAME}, which is written last",
-            fix="run `wakebeam synth RECIPE`",
-        )
-    return StoredPairs(data, PairManifest.from_json(text, where=where))
+    return RecordSet.read(data, read_text, task="dates")
+
+
+def characters_of(stored: RecordSet) -> str:
+    """Return all characters of the training texts, sorted."""
+    return "".join(sorted(stored.counts["train"]["characters"]))
 
 
 def prepare_pairs(vocabulary: Vocabulary, *, longest_text: int, state_units: int) -> Prepare:
@@ -120,7 +117,7 @@ def network_inputs(
     return x, state, state
 
 
-def stored_pairs(stored: StoredPairs, split: str) -> dict[str, list[str]]:
+def stored_pairs(stored: RecordSet, split: str) -> dict[str, list[str]]:
     """Return {text, date, locale, format: one for each pair of a split}, in stored order."""
     found: dict[str, list[str]] = {name: [] for name in (TEXT, DATE, LOCALE, FORMAT)}
     for batch in tf.data.TFRecordDataset(shard_paths(stored, split)).batch(1000):

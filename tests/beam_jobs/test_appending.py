@@ -69,19 +69,19 @@ def test_a_generation_adds_what_a_larger_data_set_would_hold(bank, tmp_path) -> 
 
 
 def test_readers_see_a_generation_only_when_it_is_whole(bank, tmp_path, monkeypatch) -> None:
-    import beam_jobs.transforms as transforms
+    import beam_jobs.shard_line as shard_line
 
     out = str(tmp_path / "data")
     synthesize(job_recipe(), bank.directory, out, num_workers=1)
     identity = read_dataset(out).identity()
-    real = transforms.write_shard
+    real = shard_line.write_shard
 
     def failing(spec, **more):
         if spec.shard_index == 1:
             raise OSError("no space left on device")
         return real(spec, **more)
 
-    monkeypatch.setattr(transforms, "write_shard", failing)
+    monkeypatch.setattr(shard_line, "write_shard", failing)
     with pytest.raises(DatasetError, match="no space left"):
         synthesize(_more(12), bank.directory, out, num_workers=1, append=True)
     half = tmp_path / "data" / "generation-0001"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from beam_jobs import date_pairs
+from beam_jobs import shard_line
 from beam_jobs.date_pairs import write_date_pairs
 from pipeline.date_pairs import DatePairSource, decode_pair
 from schemas.errors import DatasetError, RecipeError, RequestError
@@ -51,14 +51,15 @@ def test_any_number_of_workers_and_a_resumed_job_give_the_same_bytes(tmp_path) -
     damaged = one / "train/train-00002-of-00005.tfrecord"
     damaged.write_bytes(damaged.read_bytes()[:-9])
     resumed, _ = write_date_pairs(recipe(), str(one), num_workers=1)
-    assert resumed.run["shards_reused"] == 5
+    assert resumed.manifest.run["shards_reused"] == 5
     assert resumed.identity() == manifest.identity()
     assert digests(one) == before
     assert write_date_pairs(recipe(), str(one), num_workers=1)[1]
 
 
 def test_shards_hold_what_the_source_gives_and_the_manifest_counts_it(tmp_path) -> None:
-    manifest, _ = write_date_pairs(recipe(), str(tmp_path), num_workers=1)
+    made, _ = write_date_pairs(recipe(), str(tmp_path), num_workers=1)
+    manifest = made.manifest
     paths = sorted(str(path) for path in (tmp_path / "train").glob("*.tfrecord"))
     records = [record.numpy() for record in tf.data.TFRecordDataset(paths)]
     source = DatePairSource(recipe(), "train", manifest.recipe_digest)
@@ -93,16 +94,17 @@ def test_an_ambiguous_recipe_writes_nothing(tmp_path) -> None:
 
 
 def test_a_shard_that_fails_is_named_and_the_rest_is_kept(tmp_path, monkeypatch) -> None:
-    real = date_pairs.write_shard
+    real = shard_line.write_shard
 
     def failing(spec, **more):
         if spec.split == "validation":
             raise OSError("no space left on device")
         return real(spec, **more)
 
-    monkeypatch.setattr(date_pairs, "write_shard", failing)
+    monkeypatch.setattr(shard_line, "write_shard", failing)
     with pytest.raises(DatasetError, match=r"validation/validation-00000.*no space left"):
         write_date_pairs(recipe(), str(tmp_path), num_workers=1)
     assert not (tmp_path / "manifest.json").exists()
     monkeypatch.undo()
-    assert write_date_pairs(recipe(), str(tmp_path), num_workers=1)[0].run["shards_reused"] == 6
+    resumed, _ = write_date_pairs(recipe(), str(tmp_path), num_workers=1)
+    assert resumed.manifest.run["shards_reused"] == 6

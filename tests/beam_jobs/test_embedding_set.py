@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_jobs.embedding_set import make_embedding_set, split_of_video
+from beam_jobs.embedding_parts import split_of_video
+from beam_jobs.embedding_set import make_embedding_set
 from beam_jobs.record_set import read_record_set
 from pipeline.embedding_records import decode_clip
 from pipeline.tfrecord import RecordReader
 from schemas.embedding import EmbeddedClip
 from schemas.errors import DatasetError, MaterialError, RequestError
-from schemas.recipe_embeddings import ClipData, ClipSplits
+from schemas.recipe_embeddings import ClipSplits, EmbeddingsRecipe
 from tests.audio_factory import burst, write
 from tests.beam_jobs.small_job import shard_digests
 from tests.embedding_factory import SOUND, records, write_json, write_sequences
@@ -24,8 +25,12 @@ SPLITS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 def made(folder: Path, out: str, material: list[dict], *, overwrite=False, num_workers=1, **more):
     values = {"material": material, "out": out, "splits": SPLITS, "positive_labels": [SOUND]}
-    data = ClipData.model_validate(values | more)
-    return make_embedding_set(data, base_dir=folder, num_workers=num_workers, overwrite=overwrite)
+    recipe = EmbeddingsRecipe.model_validate(
+        {"task": "embeddings", "name": "clips", "data": values | more}
+    )
+    return make_embedding_set(
+        recipe, str(folder / out), base_dir=folder, num_workers=num_workers, overwrite=overwrite
+    )
 
 
 def clips_of(folder: Path, split: str) -> list[EmbeddedClip]:
@@ -51,8 +56,8 @@ def test_R61_json_and_sequence_records_give_the_same_shards(folder) -> None:
     one, there = made(folder, "one", [{"path": "clips.json"}])
     other, _ = made(folder, "other", [{"path": "audioset"}])
     assert not there
-    assert one.entries == other.entries
-    assert one.identity() == other.identity()
+    assert one.manifest.shards == other.manifest.shards
+    assert one.counts == other.counts
     assert shard_digests(folder / "one") == shard_digests(folder / "other")
     assert sum(one.num_examples(split) for split in SPLITS) == 60
 
@@ -89,10 +94,11 @@ def test_any_number_of_workers_gives_the_same_bytes(folder) -> None:
     one, _ = made(folder, "w1", material, **small)
     two, _ = made(folder, "w2", material, num_workers=2, **small)
     assert shard_digests(folder / "w1") == shard_digests(folder / "w2")
-    assert (folder / "w1/manifest.json").read_bytes() == (folder / "w2/manifest.json").read_bytes()
-    assert len(one.entries) > 4
+    assert one.identity() == two.identity()
+    assert len(one.manifest.shards) > 4
+    assert not (folder / "w1" / "parts").exists()
     assert sum(one.num_examples(split) for split in SPLITS) == 60 + len(sound)
-    assert one.counts["train"]["positive"] > 0
+    assert one.counts["train"]["labels"]["positive"] > 0
 
 
 def test_what_is_no_clip_is_counted_by_reason_and_what_has_no_label_is_kept_apart(tmp_path) -> None:
@@ -106,7 +112,7 @@ def test_what_is_no_clip_is_counted_by_reason_and_what_has_no_label_is_kept_apar
     (tmp_path / "sound" / "broken.wav").write_bytes(b"RIFF....")
     write(tmp_path / "sound" / "long.wav", np.zeros(61 * 16000))
     stored, _ = made(tmp_path, "data", [{"path": "clips.json"}, {"path": "sound"}])
-    assert stored.rejects == {
+    assert stored.manifest.rejects == {
         "missing field": 1, "not a record": 1, "not finite": 1, "not sound": 1,
         "there twice": 1, "too long": 1, "wrong dimensions": 1,
     }  # fmt: skip
@@ -117,7 +123,7 @@ def test_what_is_no_clip_is_counted_by_reason_and_what_has_no_label_is_kept_apar
     ]
     apart = {clip.clip_id for clip in clips_of(tmp_path / "data", "unlabelled")}
     assert apart == {"video00001@10", "sound/fine.wav"}
-    assert stored.counts["unlabelled"] == {"unlabelled": 2}
+    assert stored.counts["unlabelled"] == {"labels": {"unlabelled": 2}}
     assert sum(stored.num_examples(split) for split in SPLITS) == 15
 
 
@@ -131,7 +137,7 @@ def test_a_damaged_file_fails_the_job_by_name_and_closes_nothing(tmp_path) -> No
         with pytest.raises(DatasetError, match=r"a\.tfrecord is damaged|list\.json holds dict"):
             made(tmp_path, f"data-{file}", [{"path": file}])
         with pytest.raises(DatasetError, match=r"no manifest\.json"):
-            read_record_set(str(tmp_path / f"data-{file}"))
+            read_record_set(str(tmp_path / f"data-{file}"), "embeddings")
 
 
 def test_a_set_is_found_complete_mended_refused_and_replaced(tmp_path) -> None:

@@ -54,7 +54,7 @@ def test_killed_in_mid_job_resumes_to_the_same_bytes(bank, tmp_path) -> None:
 
 
 def test_a_shard_that_fails_is_named_and_the_rest_is_kept(bank, tmp_path, monkeypatch) -> None:
-    import beam_jobs.transforms as job
+    import beam_jobs.shard_line as job
 
     real = job.write_shard
 

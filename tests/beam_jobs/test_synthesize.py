@@ -179,6 +179,8 @@ def test_options_that_would_not_do_are_refused_before_anything_is_written(bank, 
         (["--runner=NoSuchRunner"], "NoSuchRunner"),
         (["typo"], "typo"),
         (["-x"], "-x"),
+        (["--num_workers=4"], "--num-workers=N"),
+        (["--runner=DirectRunner", "--max_num_workers", "4"], "machines of Dataflow"),
         (["--runner=dask"], "dask_client_address"),
         (["--runner=dask", "--dask_npartitions=2"], "number of shards"),
     ):

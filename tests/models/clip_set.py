@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.embedding_records import clip_of_json, encode_clip
 from pipeline.tfrecord import RecordWriter
 from schemas.dataset import ShardEntry
-from schemas.record_set import RecordSet
+from schemas.record_set import RecordManifest, RecordSet
 
 
 def write_set(folder: Path, splits: dict[str, list[dict]]) -> RecordSet:
@@ -23,7 +23,18 @@ def write_set(folder: Path, splits: dict[str, list[dict]]) -> RecordSet:
                 writer.write(encode_clip(clip))
         entries.append(ShardEntry(name, split, writer.num_records, writer.num_bytes, writer.crc32c))
         positive = sum(clip.label == 1 for clip in clips)
-        counts[split] = {"positive": positive, "negative": len(clips) - positive}
-    made_set = RecordSet(str(folder), tuple(entries), counts)
-    (folder / "manifest.json").write_text(made_set.to_json())
-    return made_set
+        labels = {"positive": positive, "negative": len(clips) - positive}
+        counts[split] = {"labels": labels}
+    manifest = RecordManifest(
+        task="embeddings",
+        name="made by hand",
+        recipe_digest="",
+        content={},
+        shards=tuple(entries),
+        counts=counts,
+        rejects={},
+        software={},
+        run={},
+    )
+    (folder / "manifest.json").write_text(manifest.to_json())
+    return RecordSet(str(folder), manifest)

@@ -19,7 +19,7 @@ from models.fitting import fit
 from pipeline.embedding_parity import padded_in_front
 from pipeline.inputs.embedding_set import ClipSource, prepare_clips, read_clip_set, read_clips
 from pipeline.inputs.source import batches
-from pipeline.recipe_file import load_task_recipe
+from pipeline.recipe_file import load_any_recipe
 from schemas.errors import DatasetError, RecipeError, TrainingError
 from schemas.recipe_embeddings import EmbeddingsRecipe
 from tests.embedding_factory import records
@@ -86,7 +86,7 @@ def test_R57_an_unknown_metric_is_an_error(tmp_path) -> None:
         "training: {monitor: val_acc}\n"
     )
     with pytest.raises(RecipeError, match=r"training\.monitor.*accuracy"):
-        load_task_recipe(path)
+        load_any_recipe(path)
 
 
 def test_R57_R58_of_a_diverging_run_the_best_weights_are_kept_and_the_rate_falls(

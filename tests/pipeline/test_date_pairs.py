@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.date_pairs import DatePairSource, days_of, decode_pair, encode_pair
 from pipeline.date_writing import Writing, normalised, require_unambiguous, writings_of
-from pipeline.recipe_file import load_task_recipe
+from pipeline.recipe_file import load_any_recipe
 from schemas.errors import DatasetError, RecipeError, RequestError
 from schemas.recipe_dates import Dates, DatesRecipe, pattern_letters
 
@@ -28,7 +28,7 @@ def recipe(*writings: dict, **more) -> DatesRecipe:
 
 
 def default_recipe(name: str = "dates") -> DatesRecipe:
-    loaded = load_task_recipe(RECIPES / f"{name}.yaml")
+    loaded = load_any_recipe(RECIPES / f"{name}.yaml")
     assert isinstance(loaded, DatesRecipe)
     return loaded
 

@@ -11,8 +11,9 @@ import tensorflow as tf
 import yaml
 
 from models.commands_evaluation import load_judged_clips
-from pipeline.recipe_file import load_task_recipe
+from pipeline.recipe_file import load_any_recipe
 from schemas.errors import DatasetError, RecipeError
+from schemas.recipe_commands import CommandsRecipe
 from tests.audio_factory import write
 from tests.clip_factory import melody, speech_commands
 from tests.wakebeam.conftest import Workplace
@@ -82,6 +83,12 @@ def test_R64_R70_export_bears_the_names_and_reads_files(place) -> None:
     assert answer["class_names"].numpy().tolist() == [b"up"]
 
 
+def test_there_is_nothing_to_synth(place) -> None:
+    refused = place("synth", "w", code=2).stderr
+    assert "nothing to synth" in refused
+    assert "wakebeam train" in refused
+
+
 def test_changed_clips_are_not_judged_with_an_old_model(place) -> None:
     added = place.folder / "clips/go/zoe_nohash_0.wav"
     write(added, melody("go", "alma", 8))
@@ -93,9 +100,8 @@ def test_changed_clips_are_not_judged_with_an_old_model(place) -> None:
 
 @pytest.mark.parametrize("name", ["commands", "digits", "digits-robust"])
 def test_recipes_of_the_task_are_valid(name) -> None:
-    recipe = load_task_recipe(ROOT / "recipes" / f"{name}.yaml")
-    assert recipe is not None
-    assert recipe.task == "commands"
+    recipe = load_any_recipe(ROOT / "recipes" / f"{name}.yaml")
+    assert isinstance(recipe, CommandsRecipe)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +117,4 @@ def test_recipes_of_the_task_are_valid(name) -> None:
 )
 def test_a_wrong_recipe_says_what_is_wrong(override, part) -> None:
     with pytest.raises(RecipeError, match=part):
-        load_task_recipe(ROOT / "recipes/commands.yaml", [override])
+        load_any_recipe(ROOT / "recipes/commands.yaml", [override])

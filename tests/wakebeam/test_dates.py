@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import WakebeamError
 from tests.wakebeam.conftest import Workplace
-from wakebeam.tasks import open_task
+from wakebeam.tasks import TaskPlace, open_any
 from wakebeam.tasks.dates import make_task
 
 RECIPE = """
@@ -32,7 +32,9 @@ def place(tmp_path_factory) -> Workplace:
     (folder / "w").mkdir()
     (folder / "w/recipe.yaml").write_text(RECIPE)
     made = Workplace(folder)
-    assert "5 shards; 3500 pairs" in made("synth", "w", "--num-workers", 1).stdout
+    done = made("synth", "w", "--num-workers", 1).stdout
+    assert "5 shards made" in done
+    assert "3500 pairs" in done
     made("train", "w")
     return made
 
@@ -71,6 +73,35 @@ def test_what_is_done_is_not_done_again(place: Workplace) -> None:
     assert "already trained" in place("train", "w").stdout
 
 
+def test_synth_has_the_options_of_scenes_or_says_what_to_do(place: Workplace) -> None:
+    runner = ["--runner=FnApiRunner", "--direct_running_mode=in_memory"]
+    values = json.loads(place("synth", "w", "--out", "other", "--json", *runner).stdout)
+    made = json.loads((place.folder / "other/manifest.json").read_text())
+    assert values["out"].endswith("other")
+    assert (values["shards_made"], values["shards_reused"], values["examples_rejected"]) == (
+        5,
+        0,
+        0,
+    )
+    assert values["recipe_digest"] == made["recipe_digest"]
+    verified = json.loads(place("verify", "other", "--deep", "--json").stdout)
+    assert verified == {"records": 3500, "decoded": 3500, "rendered": 0, "problems": []}
+    next((place.folder / "other/train").glob("*.tfrecord")).unlink()
+    assert "is missing" in place("verify", "other", code=1).stdout
+    again = json.loads(place("synth", "w", "--out", "other", "--json", "--num-workers", 1).stdout)
+    assert (again["shards_made"], again["shards_reused"]) == (1, 4)
+    assert again["identity"] == values["identity"]
+    for words, says in (
+        (["--append", 5], "wakebeam synth --overwrite"),
+        (["--add-recipe", "w/recipe.yaml"], "wakebeam synth --overwrite"),
+        (["--plan-only"], "To do: leave it out"),
+        (["--num_workers=4"], "--num-workers=N"),
+    ):
+        refused = place("synth", "w", *words, code=2).stderr
+        assert says in refused
+        assert refused.count("\n") == 1
+
+
 def test_wrong_requests_are_refused(place: Workplace) -> None:
     wrong = "dates.writings=[{locales: [en_GB], formats: [d MMM Y]}]"
     assert "write y" in place("synth", "w", "--set", wrong, code=2).stderr
@@ -79,6 +110,6 @@ def test_wrong_requests_are_refused(place: Workplace) -> None:
         ("model.longest_text=9", "texts of 10 characters"),
     ):
         with pytest.raises(WakebeamError, match=says):
-            opened = open_task(place.folder / "w", [setting])
-            assert opened is not None
+            opened = open_any(place.folder / "w", [setting])
+            assert isinstance(opened, TaskPlace)
             make_task(opened)

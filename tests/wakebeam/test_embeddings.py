@@ -31,6 +31,8 @@ def test_from_sound_to_an_exported_classifier(tmp_path: Path) -> None:
     made = place("synth", "w").stdout
     assert "identity" in made
     assert "positive" in made
+    assert json.loads(place("verify", "w/data", "--deep", "--json").stdout)["decoded"] == 90
+    assert json.loads(place("synth", "w", "--json").stdout)["shards_reused"] == 3
     changed = place("train", "w", "--set", "data.hop_s=1.0", code=1)
     assert "made from another recipe" in changed.stderr
     assert "Traceback" not in changed.stderr

@@ -2,14 +2,18 @@
 
 A task's file offers, as functions:
 
-    make_data(place, beam_arguments, num_workers, overwrite) -> str   what was made, for people;
-                                                                      only where data are made
+    data_folder(place) -> str                                         folder or URI of the data
+    make_data(place, out, *, beam_arguments, num_workers, overwrite)  makes them, and returns them
+        -> (schemas.record_set.RecordSet, were they there already)
+    data_report(made) -> str                                          the same for people
     make_task(place) -> models.task.Task
     evaluate(model) -> dict                                           judged on what it wasn't
                                                                       fitted to; also written there
     report(values) -> str                                             the same for people
     export(model, out) -> str                                         only where there is something
                                                                       to export; for people
+
+The first three are only where data are made; data.py calls them.
 """
 
 from __future__ import annotations
@@ -21,10 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.recipe_file import load_task_recipe
+from pipeline.recipe_file import load_any_recipe
 from schemas.errors import RequestError
 from schemas.recipe_tasks import TASK_RECIPES, TaskRecipe
-from wakebeam.workspace import alone_with
+from wakebeam.workspace import Workspace, alone_with, recipe_file
+
+_NOTHING_TO = {"data_folder": "synth"}
+_INSTEAD = {"data_folder": "run `wakebeam train`, which reads the files that the recipe names"}
 
 
 @dataclass(frozen=True)
@@ -64,16 +71,17 @@ class TaskPlace:
         return task_verb(self.recipe.task, name)
 
 
-def open_task(recipe_path: Path, overrides: Sequence[str] = ()) -> TaskPlace | None:
-    """Open a task's recipe; None for a detector's, which says no `task`.
+def open_any(recipe_path: Path, overrides: Sequence[str] = ()) -> TaskPlace | Workspace:
+    """Open a recipe: a task's, or a detector's, which says no `task`.
 
     Raises:
         RecipeError: it can't be read or is wrong.
     """
-    if recipe_path.is_dir():
-        recipe_path = recipe_path / "recipe.yaml"
-    recipe = load_task_recipe(recipe_path, overrides)
-    return TaskPlace(recipe, recipe_path) if recipe else None
+    recipe_path = recipe_file(recipe_path)
+    recipe = load_any_recipe(recipe_path, overrides)
+    if isinstance(recipe, TaskRecipe):
+        return TaskPlace(recipe, recipe_path)
+    return Workspace.of(recipe, recipe_path)
 
 
 def task_verb(task: str, name: str) -> Any:
@@ -86,5 +94,6 @@ def task_verb(task: str, name: str) -> Any:
         raise RequestError(f"no task is called {task!r}", expected=", ".join(sorted(TASK_RECIPES)))
     function = getattr(importlib.import_module(f"wakebeam.tasks.{task}"), name, None)
     if function is None:
-        raise RequestError(f"the task {task} has nothing to {name.partition('_')[0]}")
+        what = _NOTHING_TO.get(name, name)
+        raise RequestError(f"the task {task} has nothing to {what}", fix=_INSTEAD.get(name, ""))
     return function

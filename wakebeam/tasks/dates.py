@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.material import path_from
 from schemas.recipe_dates import DatesRecipe
+from schemas.record_set import RecordSet
 from wakebeam.console import progress
-
-if TYPE_CHECKING:
-    from wakebeam.tasks import TaskPlace
+from wakebeam.tasks import TaskPlace
 
 
-def make_data(
-    place: TaskPlace, beam_arguments: list[str], num_workers: int, overwrite: bool
-) -> str:
-    """Write the pairs with Beam; return what was made, for people."""
+def data_folder(place: TaskPlace) -> str:
+    """Return where the recipe wants its pairs."""
+    return path_from(place.folder, _recipe(place).dataset.out)
+
+
+def make_data(place: TaskPlace, out: str, **how: Any) -> tuple[RecordSet, bool]:
+    """Write the pairs with Beam."""
     from beam_jobs.date_pairs import write_date_pairs
 
-    out = _data(place)
     with progress("synth", "pairs") as update:
-        manifest, already_complete = write_date_pairs(
-            _recipe(place),
-            out,
-            beam_arguments=beam_arguments,
-            num_workers=num_workers,
-            overwrite=overwrite,
-            progress=update,
-        )
-    made = "already complete" if already_complete else f"{len(manifest.shards)} shards"
-    total = sum(shard.num_examples for shard in manifest.shards)
-    return f"{out}: {made}; {total} pairs; identity {manifest.identity()[:16]}"
+        return write_date_pairs(_recipe(place), out, progress=update, **how)
+
+
+def data_report(made: RecordSet) -> str:
+    """Return how many there are."""
+    return f"{sum(shard.num_examples for shard in made.manifest.shards)} pairs"
 
 
 def make_task(place: TaskPlace) -> Any:
     """Return models.task.Task."""
     from models.dates_task import DatesTask
 
-    return DatesTask(_recipe(place), _data(place))
+    return DatesTask(_recipe(place), data_folder(place))
 
 
 def evaluate(model: Path) -> dict[str, Any]:
@@ -57,7 +53,3 @@ def report(values: dict[str, Any]) -> str:
 
 def _recipe(place: TaskPlace) -> DatesRecipe:
     return DatesRecipe.model_validate(place.recipe)
-
-
-def _data(place: TaskPlace) -> str:
-    return path_from(place.folder, _recipe(place).dataset.out)

@@ -8,33 +8,33 @@ from typing import Any
 from beam_jobs.embedding_set import make_embedding_set
 from beam_jobs.record_set import read_record_set
 from pipeline.material import path_from
-from schemas.errors import DatasetError, RequestError
+from schemas.errors import RequestError
 from schemas.recipe_embeddings import EmbeddingsRecipe
+from schemas.record_set import RecordSet
 from wakebeam.tasks import TaskPlace
 
 
-def make_data(
-    place: TaskPlace, *, beam_arguments: list[str], num_workers: int, overwrite: bool
-) -> str:
+def data_folder(place: TaskPlace) -> str:
+    """Return where the recipe wants its clips."""
+    return path_from(place.folder, _recipe(place).data.out)
+
+
+def make_data(place: TaskPlace, out: str, **how: Any) -> tuple[RecordSet, bool]:
     """Make the shards of all clips with Beam."""
-    recipe = _recipe(place)
-    made, was_there = make_embedding_set(
-        recipe.data,
-        base_dir=place.folder,
-        beam_arguments=beam_arguments,
-        num_workers=num_workers,
-        overwrite=overwrite,
-    )
-    lines = [f"{made.location}: {'already complete' if was_there else 'made'}; identity "]
-    lines[0] += made.identity()[:16]
-    for split, counts in made.counts.items():
+    return make_embedding_set(_recipe(place), out, base_dir=place.folder, **how)
+
+
+def data_report(made: RecordSet) -> str:
+    """Return how many clips each split has, and how many were left out."""
+    total = sum(shard.num_examples for shard in made.manifest.shards)
+    lines = [f"{total} clips"]
+    rows = {split: counts["labels"] for split, counts in made.counts.items()}
+    rows["no clips"] = made.manifest.rejects
+    for name, counts in rows.items():
         if counts:
-            what = ", ".join(f"{number} {name}" for name, number in counts.items())
-            lines.append(f"  {split:10} {what}")
-    if made.rejects:
-        what = ", ".join(f"{number} {reason}" for reason, number in made.rejects.items())
-        lines.append(f"  no clips   {what} (rejects.jsonl names them)")
-    return "\n".join(lines)
+            what = ", ".join(f"{number} {key}" for key, number in counts.items())
+            lines.append(f"  {name:10} {what}")
+    return "\n".join(lines) + " (rejects.jsonl names them)" * bool(rows["no clips"])
 
 
 def make_task(place: TaskPlace) -> Any:
@@ -43,15 +43,8 @@ def make_task(place: TaskPlace) -> Any:
     Raises:
         DatasetError: the clips' shards were made from another recipe, or not made.
     """
-    recipe = _recipe(place)
-    location = path_from(place.folder, recipe.data.out)
-    wanted = recipe.data.model_dump(mode="json", exclude={"out"})
-    if read_record_set(location).about != {"data": wanted}:
-        raise DatasetError(
-            f"{location} was made from another recipe",
-            expected="a data set of this recipe",
-            fix="run `wakebeam synth --overwrite` first, or change the recipe back",
-        )
+    recipe, location = _recipe(place), data_folder(place)
+    read_record_set(location, recipe.task).require_made_from(recipe.content())
     from models.embeddings_task import EmbeddingsTask
 
     return EmbeddingsTask(recipe, location)
