@@ -208,6 +208,7 @@ def _metadata(detector: Detector, card: dict[str, Any], report: dict[str, Any]) 
         "threshold": report["threshold"],
         "debounce_s": report["counting"]["debounce_s"],
         "hit_window_s": report["counting"]["hit_window_s"],
+        "patience": report["counting"].get("patience", 1),
         "measured_on_test": {name: report[name] for name in measured},
         "card": card,
         "evaluation": report["model"],

@@ -105,7 +105,8 @@ class StreamingDetector:
     def reset(self) -> None:
         """Begin a new stream: no memory of what was heard, time zero."""
         debounce_s = float(self.metadata["debounce_s"])
-        self._events = EventDetector(self.labels, self.threshold, debounce_s)
+        patience = int(self.metadata.get("patience", 1))
+        self._events = EventDetector(self.labels, self.threshold, debounce_s, patience)
         self._state = {
             name: np.full(shape, self._fill[name], dtype)
             for name, (shape, dtype) in self._shapes.items()

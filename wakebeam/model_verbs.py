@@ -151,7 +151,7 @@ def evaluate(
             expected="MODEL --dataset DATA, or EXPORT --stream WAV --labels TXT",
         )
     from models.evaluation import evaluate as evaluate_model
-    from models.evaluation import report_text
+    from models.report_text import report_text
 
     if dataset is not None:
         values = evaluate_model(model, dataset).values
