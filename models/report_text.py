@@ -8,7 +8,7 @@ from typing import Any
 RULE_OF_THREE = -math.log(0.05)
 """Events that can't be excluded with 95 % confidence where none was seen: 3.0."""
 
-_MOST_ROWS = 8
+_MOST_ROWS, _FEWEST_MISSES = 8, 3
 _SHOWN_MISSES = ("snr_db", "keyword_spacing_s", "gap_before_s", "source", "speaker")
 _SHOWN_AS = {
     "snr_db": "SNR",
@@ -49,7 +49,7 @@ def report_text(values: dict[str, Any]) -> str:
             f"{delay['p5']:>6.2f} … {delay['p95']:.2f} s  after the keyword's end"
         )
     lines += [_rule(values), *_by_label(values), *_known_before(values), *_slices(values)]
-    lines += _made_of(values)
+    lines += [*_of_stream(values), *_made_of(values)]
     if not values["num_other_events"]:
         lines.append("there was no other speech or sound in the test: it says nothing about those")
     return "\n".join([*lines, *_claims(values)]) + "\n"
@@ -100,13 +100,12 @@ def _slices(values: dict[str, Any]) -> list[str]:
     lines = []
     for table in _SHOWN_MISSES:
         rows = values["misses_by"].get(table, [])
-        if len(rows) < 2 and table != "snr_db":
-            continue  # one row would say again what the first line says
+        if table != "snr_db" and (len(rows) < 2 or values["num_misses"] < _FEWEST_MISSES):
+            continue  # says nothing that the first line doesn't
         if table in ("source", "speaker"):
             rows = [row for row in rows if row["misses"]]
         lines += [
-            f"  {_SHOWN_AS[table]:12} {row['slice']:>13}: "
-            f"{row['misses']} of {row['keywords']} missed"
+            f"  {_SHOWN_AS[table]} {row['slice']:>12}: {row['misses']} of {row['keywords']} missed"
             for row in rows[:_MOST_ROWS]
         ]
     return lines + [
@@ -114,6 +113,22 @@ def _slices(values: dict[str, Any]) -> list[str]:
         + (f" ({row['sounded']} sounded)" if "sounded" in row else "")
         for row in values["false_accepts_by"]["source"][:_MOST_ROWS]
     ]
+
+
+def _of_stream(values: dict[str, Any]) -> list[str]:
+    """Which stream was heard, what of it was heard before, and by whom."""
+    if "stream" not in values:
+        return []
+    about = values["stream"]
+    identity = f", identity {about['identity'][:16]}" if "identity" in about else ""
+    lines = [f"stream {about['name']}{identity}; leaks: {about['leak_check']}"]
+    for role, row in about.get("clips", {}).items():
+        if row["repeats"]:
+            lines.append(
+                f"  {role}: {row['different']} different, {row['heard']} heard, "
+                f"{row['repeats']} of them again"
+            )
+    return lines
 
 
 def _made_of(values: dict[str, Any]) -> list[str]:

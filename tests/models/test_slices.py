@@ -75,9 +75,8 @@ def test_misses_by_what_is_known_of_a_keyword(report) -> None:
 def test_false_accepts_by_what_sounded(report) -> None:
     """At 25.3 s and 25.2 s speech sounded; at 10 s and at 55 s nothing did."""
     assert report.values["num_false_accepts"] == 4
-    kinds = {
-        row["slice"]: row["false_accepts"] for row in report.values["false_accepts_by"]["kind"]
-    }
+    rows = report.values["false_accepts_by"]["kind"]
+    kinds = {row["slice"]: row["false_accepts"] for row in rows}
     assert kinds == {"background alone": 2, "speech": 2}
     (speech,) = (r for r in rows if r["slice"] == "speech")
     assert speech["sounded"] == 1
