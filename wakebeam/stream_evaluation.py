@@ -194,7 +194,7 @@ def _leak_check(
     made: StreamSet, detector: StreamingDetector, model: Path, data: str | None, allow: bool
 ) -> str:
     beside = data or str(model.resolve().parent / "data")
-    leaks, how = leaks_into(detector.metadata["card"], made, beside)
+    leaks, how = leaks_into(detector.metadata.get("card", {}), made, beside)
     if leaks is None:
         return how
     if not allow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -219,3 +221,18 @@ def test_the_count_is_the_same_at_any_frame_rate_so_frames_are_not_what_counts(s
     assert report.values["miss_rate"] == 0.5
     found = count_outcomes([recording], ("kw",), threshold=0.5, judging=Evaluation())
     assert (found.misses.tolist(), found.false_accepts.tolist()) == ([1], [1])
+
+
+def test_there_is_one_counter_for_training_promotion_and_reports() -> None:
+    """Who matches for himself counts by a rule of his own; the demo only draws what was found."""
+    root = Path(__file__).parents[2]
+    users = {
+        str(path.relative_to(root))
+        for package in ("models", "wakebeam", "beam_jobs", "pipeline")
+        for path in (root / package).rglob("*.py")
+        if "match_events(" in path.read_text(encoding="utf-8")
+    }
+    assert users == {"models/event_matching.py", "wakebeam/demo.py"}
+    for name in ("detection_task", "promotion", "evaluation"):
+        text = (root / "models" / f"{name}.py").read_text(encoding="utf-8")
+        assert "**judging.rule()" in text or "**counting" in text, name
