@@ -97,6 +97,7 @@ def make_stream_set(
     made = StreamSet(
         name=recipe.name,
         made_from=made_from,
+        recipe_digest=recipe.content_digest(bank.digest),
         labels=recipe.labels,
         sample_rate_hz=bank.sample_rate_hz,
         counts=_counts(planner, files, bank, limited),
@@ -146,7 +147,6 @@ def _made_from(recipe: Recipe, bank: ClipBank, options: StreamOptions) -> dict[s
         "splits": recipe.splits.model_dump(mode="json"),
         "labels": recipe.labels,
         "bank": bank.digest,
-        "recipe_digest": recipe.content_digest(bank.digest),
     }
     return dict(json.loads(json.dumps(value)))
 

@@ -113,11 +113,12 @@ class StreamFile:
 
 @dataclass(frozen=True, slots=True)
 class StreamSet:
-    """`stream-set.json`. All but `software` is a pure function of options, recipe and bank.
+    """`stream-set.json`. All but `software` is a function of options, recipe and bank.
 
     Attributes:
         name: of the recipe.
-        made_from: what decides the bytes, and `recipe_digest`, the recipe's own with its bank.
+        made_from: all that decides the bytes: options, splits, labels, bank.
+        recipe_digest: of recipe and bank, as examples carry it; its scenes play no part here.
         labels, sample_rate_hz: the keywords, and the rate of the files.
         counts: what is in it; pipeline/stream_writer.py says what is counted.
         leak_check: against which splits, and how many clips of each; none of them is heard here.
@@ -128,6 +129,7 @@ class StreamSet:
 
     name: str
     made_from: Mapping[str, Any]
+    recipe_digest: str
     labels: tuple[str, ...]
     sample_rate_hz: int
     counts: Mapping[str, Any]
@@ -145,7 +147,7 @@ class StreamSet:
     def identity(self) -> str:
         """Return a SHA-256 that is equal for equal stream sets; the bytes of all files count."""
         value = asdict(self)
-        del value["software"], value["name"]
+        del value["software"], value["name"], value["recipe_digest"]
         return digest(value)
 
     def to_json(self) -> str:

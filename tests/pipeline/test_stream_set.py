@@ -250,6 +250,8 @@ def test_other_options_never_replace_silently(bank, tmp_path) -> None:
     with pytest.raises(RequestError, match=r"options\.seed: 5 → 6"):
         make_stream_set(recipe(), bank, other, tmp_path / "s")
     assert _bytes(tmp_path / "s") == before
+    other_scenes = recipe(scene={"duration_s": 5.0})
+    assert make_stream_set(other_scenes, bank, OPTIONS, tmp_path / "s")[1], "scenes play no part"
     (tmp_path / "s" / "notes.md").write_text("mine")
     make_stream_set(recipe(), bank, other, tmp_path / "s", overwrite=True)
     after = _bytes(tmp_path / "s")
