@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.detector import Detector
-from models.event_matching import choose_point, detect_events, event_cost, match_events, sweep
+from models.event_matching import choose_point, count_events, event_cost, sweep
 from models.feature_statistics import find_statistics
 from models.losses import loss_of
 from models.plots import detector_output
@@ -66,9 +66,8 @@ class DetectionTask:
                 fix="raise dataset.num_examples.validation",
             )
         parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
-        sections = [
-            part.model_dump(mode="json", exclude={"data_service", "cache"}) for part in parts
-        ]
+        unsaid = {"data_service", "cache"}
+        sections = [part.model_dump(mode="json", exclude=unsaid) for part in parts]
         self.identity = digest([self.stored.identity(), recipe.seed, *sections])
         self.source: ExampleSource = ShardSource(
             self.stored,
@@ -110,12 +109,7 @@ class DetectionTask:
         """Count events over the validation split."""
         judging = self.recipe.evaluation
         recordings = score_split(self._detector.with_network(network), self.stored, "validation")
-        points = sweep(
-            recordings,
-            self._detector.labels,
-            debounce_s=judging.debounce_s,
-            hit_window_s=judging.hit_window_s,
-        )
+        points = sweep(recordings, self._detector.labels, **judging.rule())
         point = choose_point(points, judging.max_false_accepts_per_hour)
         values = {
             "miss_rate": point.miss_rate,
@@ -137,7 +131,6 @@ class DetectionTask:
         index = next(with_keyword, 0)
         judging, recording = self.recipe.evaluation, recordings[index]
         labels = self._detector.labels
-        found = detect_events(recording, labels, threshold=threshold, debounce_s=judging.debounce_s)
         audio = self._validation_audio(index)
         picture = detector_output(
             audio,
@@ -146,7 +139,7 @@ class DetectionTask:
             scores=recording.scores.max(axis=1),
             threshold=threshold,
             events=recording.events,
-            matching=match_events(found, recording.events, hit_window_s=judging.hit_window_s),
+            matching=count_events(recording, labels, threshold=threshold, **judging.rule()),
             title=recording.name,
         )
         tf.summary.image("detector output", tf.io.decode_png(picture, channels=3)[None])

@@ -1,14 +1,14 @@
 """Judgement: a threshold chosen on validation, applied to test, counted in events.
 
 Everything in a report comes from `event_matching`: misses with an interval by takes, false accepts
-per hour with the exact Poisson interval, time to detect, slices by SNR and by what sounded at a
-false accept, the worst misses and false accepts by example id.
+per hour with the exact Poisson interval, each class by itself with micro and macro averages, time
+to detect, slices of both (slices.py), the worst misses and false accepts to listen to.
+`write_report` writes the same files for a data set's test split and for a stream.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,30 +16,26 @@ from typing import Any
 import numpy as np
 
 from models.detector import Detector
-from models.event_matching import (
-    Matching,
-    OperatingPoint,
-    choose_point,
-    detect_events,
-    match_events,
-    operating_point,
-    sweep,
-)
+from models.event_matching import OperatingPoint, choose_point, count_events, counted, sweep
 from models.frame_accuracy import frame_accuracy
 from models.intervals import wilson_by_group
 from models.model_files import read_card, write_json
-from models.plots import det_curve
+from models.plots import det_curve, miss_curve
 from models.report_html import report_page
+from models.report_text import RULE_OF_THREE, report_text
 from models.scoring import score_split
-from pipeline.input_dataset import read_dataset
+from models.slices import Matched, false_accepts_by, misses_by, sounding
+from models.worst_clips import FloatArray, WorstClip, cut_from, worst_clips, write_clips
+from pipeline.input_dataset import judged_examples, read_dataset
 from schemas.canonical import digest
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 from schemas.errors import DatasetError
 from schemas.recipe import Evaluation, LabelWindow
+from schemas.stored_dataset import StoredDataset
 
 REPORT_NAME = "evaluation.json"
-_SNR_EDGES_DB = (-1e9, 5.0, 10.0, 15.0, 1e9)
 _NUM_WORST = 10
+_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,8 @@ class Report:
 def evaluate(folder: Path, data: str) -> Report:
     """Judge a trained model on a data set's test split and write the report beside the model.
 
-    Writes evaluation.json, .txt, .png (miss rate against false accepts) and .html.
+    Writes evaluation.json, .txt, .png (miss rate against false accepts), .html, and the worst
+    misses and false accepts as sounds.
 
     Raises:
         TrainingError: no trained model.
@@ -69,7 +66,7 @@ def evaluate(folder: Path, data: str) -> Report:
             expected=f"{detector.sample_rate_hz} Hz and {', '.join(detector.labels)}, as the model",
         )
     judging = Evaluation.model_validate(card["evaluation"])
-    counting = {"debounce_s": judging.debounce_s, "hit_window_s": judging.hit_window_s}
+    counting = judging.rule()
     validation = score_split(detector, stored, "validation")
     chosen = choose_point(
         sweep(validation, detector.labels, **counting), judging.max_false_accepts_per_hour
@@ -90,13 +87,43 @@ def evaluate(folder: Path, data: str) -> Report:
         "frames": frame_accuracy(recordings, detector, window, chosen.threshold),
     }
     report = Report(values, points, report.chosen)
-    picture = det_curve(points, report.chosen, f"{card['name']}: test split")
-    (folder / "evaluation.txt").write_text(report_text(values), encoding="utf-8")
-    (folder / "evaluation.png").write_bytes(picture)
-    page = report_page(card["name"], report_text(values), [picture])
-    (folder / "evaluation.html").write_text(page, encoding="utf-8")
-    write_json(folder / REPORT_NAME, values)  # last: it says that the others are of this model
+
+    def cut(clips: Sequence[WorstClip]) -> list[FloatArray]:
+        return _cut_test_scenes(stored, clips)
+
+    write_report(folder, f"{card['name']}: test split", report, cut, stored.sample_rate_hz)
     return report
+
+
+def write_report(
+    folder: Path,
+    title: str,
+    report: Report,
+    cut: Callable[[Sequence[WorstClip]], Sequence[FloatArray]],
+    sample_rate_hz: int,
+) -> None:
+    """Write a judgement's files; evaluation.json last: it says that the others are of this model.
+
+    Args:
+        folder: gets evaluation.txt, .png, .html, .json and evaluation_clips/.
+        title: of page and pictures.
+        report: what was found.
+        cut: as worst_clips.write_clips takes it.
+        sample_rate_hz: of the sounds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / REPORT_NAME).unlink(missing_ok=True)
+    sounds = write_clips(folder, worst_clips(report.values), cut, sample_rate_hz)
+    text = report_text(report.values)
+    pictures = [
+        miss_curve(report.points, report.chosen, title),
+        det_curve(report.points, report.chosen, title),
+    ]
+    (folder / "evaluation.txt").write_text(text, encoding="utf-8")
+    (folder / "evaluation.png").write_bytes(pictures[0])
+    page = report_page(title, text, pictures, sounds)
+    (folder / "evaluation.html").write_text(page, encoding="utf-8")
+    write_json(folder / REPORT_NAME, report.values)
 
 
 def evaluation_identity(card: dict[str, Any], dataset_identity: str) -> str:
@@ -112,122 +139,66 @@ def judge(
     points: tuple[OperatingPoint, ...] = (),
 ) -> Report:
     """Count and slice at one threshold over scored recordings."""
-    point = operating_point(
-        recordings,
-        labels,
-        threshold=threshold,
-        debounce_s=judging.debounce_s,
-        hit_window_s=judging.hit_window_s,
-    )
-    matched = []
-    for recording in recordings:
-        detections = detect_events(
-            recording, labels, threshold=threshold, debounce_s=judging.debounce_s
-        )
-        found = match_events(detections, recording.events, hit_window_s=judging.hit_window_s)
-        matched.append((recording, found))
-    delays = [d.time_s - event.offset_s for _, m in matched for event, d in m.hits]
+    matched = [
+        (recording, count_events(recording, labels, threshold=threshold, **judging.rule()))
+        for recording in recordings
+    ]
+    duration_s = sum(recording.duration_s for recording in recordings)
+    found = [m for _, m in matched]
+    point = counted(found, threshold, duration_s)
+    by_label = {label: counted(found, threshold, duration_s, label) for label in labels}
+    hits = [hit for m in found for hit in m.hits]
     keywords = [e for r in recordings for e in r.events if e.kind == "keyword"]
     values = _numbers(point) | {
         "num_takes": len({e.source for e in keywords if e.source}),
         "miss_interval": _miss_interval(point, matched),
         "num_other_events": sum(e.kind != "keyword" for r in recordings for e in r.events),
+        "num_repetitions": sum(len(m.repetitions) for m in found),
         "threshold": threshold,
-        "counting": {"debounce_s": judging.debounce_s, "hit_window_s": judging.hit_window_s},
-        "time_to_detect_s": _percentiles(delays),
-        "time_since_onset_s": _percentiles(
-            [d.time_s - e.onset_s for _, m in matched for e, d in m.hits]
-        ),
-        "misses_by_snr_db": _by_snr(matched),
-        "false_accepts_by_source": _by_source(matched),
+        "counting": judging.rule(),
+        "by_label": {label: _numbers(one) for label, one in by_label.items()},
+        "macro": _macro(by_label.values()),
+        "time_to_detect_s": _percentiles([d.time_s - event.offset_s for event, d in hits]),
+        "time_since_onset_s": _percentiles([d.time_s - event.onset_s for event, d in hits]),
+        "misses_by": misses_by(matched),
+        "false_accepts_by": false_accepts_by(matched),
         "worst_misses": [
-            {"recording": r.name, "offset_s": round(e.offset_s, 3)} | _snr(e)
+            {
+                "recording": r.name,
+                "onset_s": round(e.onset_s, 3),
+                "offset_s": round(e.offset_s, 3),
+                "label": e.label,
+                "source": e.source,
+            }
+            | _snr(e)
             for r, e in _misses(matched)[:_NUM_WORST]
         ],
         "worst_false_accepts": [
-            {"recording": r.name, "time_s": round(d.time_s, 3), "score": round(d.score, 4)}
+            {
+                "recording": r.name,
+                "time_s": round(d.time_s, 3),
+                "label": d.label,
+                "score": round(d.score, 4),
+                "on": _on(r, d),
+            }
             for r, d in _false_accepts(matched)[:_NUM_WORST]
         ],
         "sweep": [_numbers(p) | {"threshold": p.threshold} for p in points],
-        "hours_for_a_claim": {"0.5": 3.0 / 0.5, "0.1": 3.0 / 0.1},
+        "hours_for_a_claim": {str(rate): RULE_OF_THREE / rate for rate in (0.5, 0.1)},
     }
     return Report(values, points, point)
 
 
-def report_text(values: dict[str, Any]) -> str:
-    """Return the report as a table for people."""
-    low, high = (100 * v for v in values["miss_interval"])
-    fa_low, fa_high = values["false_accept_interval"]
-    rows = [
-        (
-            "missed",
-            f"{100 * values['miss_rate']:.1f} %",
-            f"{low:.1f} … {high:.1f} %",
-            f"{values['num_misses']} of {values['num_keywords']} keywords"
-            + (f" ({values['num_takes']} different takes)" if values["num_takes"] else ""),
-        ),
-        (
-            "false accepts per hour",
-            f"{values['false_accepts_per_hour']:.2f}",
-            f"{fa_low:.2f} … {fa_high:.2f}",
-            f"{values['num_false_accepts']} in {values['hours']:.2f} h",
-        ),
-    ]
-    lines = [f"{'':24}{'found':>9}  {'95 % interval':>17}  counted"]
-    lines += [
-        f"{name:24}{value:>9}  {interval:>17}  {count}" for name, value, interval, count in rows
-    ]
-    delay = values["time_to_detect_s"]
-    if delay:
-        lines.append(
-            f"{'time to detect':24}{delay['median']:>7.2f} s  "
-            f"{delay['p5']:>6.2f} … {delay['p95']:.2f} s  after the keyword's end"
-        )
-    lines.append(
-        f"threshold {values['threshold']:.4f}, events counted with debounce "
-        f"{values['counting']['debounce_s']:g} s and hit window "
-        f"{values['counting']['hit_window_s']:g} s"
-    )
-    if "validation" in values:
-        known = values["validation"]
-        lines.append(
-            f"on validation that threshold misses {100 * known['miss_rate']:.1f} % at "
-            f"{known['false_accepts_per_hour']:.2f} false accepts per hour"
-        )
-    for row in values["misses_by_snr_db"]:
-        lines.append(f"  SNR {row['snr_db']:>9} dB: {row['misses']} of {row['keywords']} missed")
-    by_count = sorted(values["false_accepts_by_source"].items(), key=lambda item: (-item[1], item))
-    lines += [f"  false accepts on {name}: {count}" for name, count in by_count]
-    lines += _made_of(values)
-    if not values["num_other_events"]:
-        lines.append("there was no other speech or sound in the test: it says nothing about those")
-    if values["hours"] < 6.0:
-        lines.append(
-            f"{values['hours']:.2f} h can't prove a rate below "
-            f"{3 / max(values['hours'], 1e-9):.1f} per hour; "
-            "0.5 per hour needs 6 h without an alarm, 0.1 needs 30 h"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _made_of(values: dict[str, Any]) -> list[str]:
-    """What was judged, where a trained model was: network, versions, data; steps right last."""
-    if "network" not in values:
-        return []
-    network, frames = values["network"], values["frames"]
-    cost = network["multiply_adds_per_second"]
-    lines = [
-        f"network {network['family']}: {network['parameters']:,} parameters"
-        + (f", {cost / 1e6:.1f} million multiply-adds/s" if cost else ""),
-        f"data set {values['dataset'][:16]}, made with "
-        + ", ".join(f"{name} {version}" for name, version in values["software"].items()),
-    ]
-    if frames["num_steps"]:
-        lines.append(
-            f"{100 * frames['accuracy']:.1f} % of all steps are right; a detector that never fires "
-            f"gets {100 * frames['accuracy_of_silence']:.1f} %"
-        )
-    return lines
+def _cut_test_scenes(stored: StoredDataset, clips: Sequence[WorstClip]) -> list[FloatArray]:
+    """The parts of a test split's scenes that the clips name, in one pass."""
+    wanted = {clip.recording for clip in clips}
+    audio: dict[str, FloatArray] = {}
+    for ids, batch, _ in judged_examples(stored, split="test", batch_size=_BATCH):
+        for i in (i for i, name in enumerate(ids) if name in wanted):
+            audio[ids[i]] = np.asarray(batch[i])
+        if len(audio) == len(wanted):
+            break
+    return [cut_from(audio[clip.recording], clip, stored.sample_rate_hz) for clip in clips]
 
 
 def _numbers(point: OperatingPoint) -> dict[str, Any]:
@@ -236,6 +207,19 @@ def _numbers(point: OperatingPoint) -> dict[str, Any]:
         "miss_interval": point.miss_interval,
         "false_accepts_per_hour": point.false_accepts_per_hour,
         "false_accept_interval": point.false_accept_interval,
+    }
+
+
+def _macro(points: Iterable[OperatingPoint]) -> dict[str, float]:
+    """Each class counts alike: the mean of those that had keywords, and of false accepts an hour.
+
+    The micro average is the report's own first lines: every event counts alike there.
+    """
+    of = list(points)
+    rates = [point.miss_rate for point in of if point.num_keywords]
+    return {
+        "miss_rate": sum(rates) / max(1, len(rates)),
+        "false_accepts_per_hour": sum(p.false_accepts_per_hour for p in of) / max(1, len(of)),
     }
 
 
@@ -259,33 +243,6 @@ def _percentiles(delays: Sequence[float]) -> dict[str, float]:
     return {"p5": p5, "median": median, "p95": p95}
 
 
-Matched = Sequence[tuple[ScoredRecording, Matching]]
-
-
-def _by_snr(matched: Matched) -> list[dict[str, Any]]:
-    rows = []
-    for low, high in zip(_SNR_EDGES_DB, _SNR_EDGES_DB[1:], strict=False):
-        hit = sum(low <= e.snr_db < high for _, m in matched for e, _ in m.hits)
-        missed = sum(low <= e.snr_db < high for _, m in matched for e in m.misses)
-        name = f"< {high:g}" if low < -1e8 else f"≥ {low:g}" if high > 1e8 else f"{low:g}–{high:g}"
-        if hit + missed:
-            rows.append({"snr_db": name, "keywords": hit + missed, "misses": missed})
-    return rows
-
-
-def _by_source(matched: Matched) -> dict[str, int]:
-    """False accepts by the folder of what sounded then or up to half a second before."""
-    counts: Counter[str] = Counter()
-    for recording, found in matched:
-        for detection in found.false_accepts:
-            near = [
-                e for e in recording.events if e.onset_s <= detection.time_s <= e.offset_s + 0.5
-            ]
-            named = "/".join(near[-1].source.split("/")[:2]) if near else "background alone"
-            counts[named or "an event"] += 1
-    return dict(counts.most_common())
-
-
 def _snr(event: ReferenceEvent) -> dict[str, float]:
     """Known in scenes, not in recordings: left out there, as JSON has no NaN."""
     return {"snr_db": round(event.snr_db, 2)} if np.isfinite(event.snr_db) else {}
@@ -299,3 +256,9 @@ def _misses(matched: Matched) -> list[tuple[ScoredRecording, ReferenceEvent]]:
 def _false_accepts(matched: Matched) -> list[tuple[ScoredRecording, Detection]]:
     rows = [(r, d) for r, m in matched for d in m.false_accepts]
     return sorted(rows, key=lambda row: (-row[1].score, row[0].name))
+
+
+def _on(recording: ScoredRecording, detection: Detection) -> str:
+    """What sounded at a false accept."""
+    event = sounding(recording.events, detection)
+    return (event.source or event.label) if event else "background alone"

@@ -1,20 +1,27 @@
 """Events, not frames: from scores to detections, and from detections to hits and false accepts.
 
-Detection. For each label an event starts at a rising edge (score ≥ threshold after a step below,
-or at the first step), provided that `debounce_s` has passed since the last event of that label
-started; an edge inside the debounce belongs to that event. However long a run is, it is one event,
-and its score is the peak until the run has ended or the debounce has passed, whichever is first.
+Detection. A step is as high as the lowest of the last `patience` scores of its label (1: its own),
+so it reaches the threshold when that many consecutive scores do; before the stream there are none.
+For each label an event starts at a rising edge (a step ≥ threshold after one below, or at the first
+one), provided that `debounce_s` has passed since the last event of that label started; an edge
+inside the debounce belongs to that event. However long a run is, it is one event, and its score is
+the peak of its steps until the run has ended or the debounce has passed, whichever is first.
 
 Matching. In time order, a detection hits the earliest event of its label that it lies in, within
 [onset, offset + hit window], and that has no hit yet. One that lies in events already hit is a
 repetition: neither hit nor false accept. Any other is a false accept. A keyword without a hit is
-a miss. Nothing here counts frames.
+a miss. False accepts count by event, per hour of all audio judged. Nothing here counts frames.
+
+`count_events` is the one counter: early stopping, the choice of a threshold, promotion, the reports
+on scenes and on streams all count with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,10 +38,13 @@ COST_LIMITS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 class EventDetector:
     """Turns the scores of one stream into detections, whatever pieces they come in."""
 
-    def __init__(self, labels: Sequence[str], threshold: float, debounce_s: float) -> None:
+    def __init__(
+        self, labels: Sequence[str], threshold: float, debounce_s: float, patience: int = 1
+    ) -> None:
         self._labels = tuple(labels)
         self._threshold = threshold
         self._debounce_s = debounce_s
+        self._before = np.full((patience - 1, len(self._labels)), -np.inf, np.float32)
         self._above = [False] * len(self._labels)
         self._last_start_s = [-np.inf] * len(self._labels)
         self._open: list[Detection | None] = [None] * len(self._labels)
@@ -47,6 +57,7 @@ class EventDetector:
             scores: (steps, labels) in [0, 1].
         """
         ended: list[Detection] = []
+        scores = self._lowest_of_last(scores)
         for i in range(len(self._labels) if len(times_s) else 0):
             ended += self._one_label(i, times_s, scores[:, i])
         return sorted(ended, key=lambda d: d.time_s)
@@ -64,6 +75,7 @@ class EventDetector:
             "above": np.array(self._above),
             "last_start_s": np.array(self._last_start_s, np.float64),
             "open": np.array(opened, np.float64).reshape(-1, 2),
+            "before": self._before.copy(),
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -74,6 +86,16 @@ class EventDetector:
             None if np.isnan(time_s) else Detection(float(time_s), label, float(score))
             for label, (time_s, score) in zip(self._labels, state["open"], strict=True)
         ]
+        self._before = np.array(state["before"], np.float32)
+
+    def _lowest_of_last(self, scores: np.ndarray) -> np.ndarray:
+        """(steps, labels) → each the minimum of itself and the scores just before it."""
+        if not len(self._before):
+            return scores
+        heard = np.concatenate((self._before, scores))
+        self._before = heard[len(scores) :]
+        earlier = (heard[k : k + len(scores)] for k in range(len(self._before)))
+        return functools.reduce(np.minimum, earlier, scores)
 
     def _one_label(self, i: int, times_s: np.ndarray, scores: np.ndarray) -> list[Detection]:
         ended: list[Detection] = []
@@ -112,10 +134,15 @@ class EventDetector:
 
 
 def detect_events(
-    recording: ScoredRecording, labels: Sequence[str], *, threshold: float, debounce_s: float
+    recording: ScoredRecording,
+    labels: Sequence[str],
+    *,
+    threshold: float,
+    debounce_s: float,
+    patience: int = 1,
 ) -> list[Detection]:
     """Return the detections in a whole recording."""
-    detector = EventDetector(labels, threshold, debounce_s)
+    detector = EventDetector(labels, threshold, debounce_s, patience)
     events = detector.process(recording.times_s, recording.scores) + detector.flush()
     return sorted(events, key=lambda d: d.time_s)
 
@@ -158,6 +185,22 @@ def match_events(
     )
 
 
+def count_events(
+    recording: ScoredRecording,
+    labels: Sequence[str],
+    *,
+    threshold: float,
+    debounce_s: float,
+    hit_window_s: float,
+    patience: int = 1,
+) -> Matching:
+    """Detect and match: what a detector with these labels did with a recording."""
+    detections = detect_events(
+        recording, labels, threshold=threshold, debounce_s=debounce_s, patience=patience
+    )
+    return match_events(detections, recording.events, hit_window_s=hit_window_s)
+
+
 @dataclass(frozen=True)
 class OperatingPoint:
     """Counts at one threshold over everything judged."""
@@ -190,41 +233,40 @@ class OperatingPoint:
 
 
 def operating_point(
-    recordings: Sequence[ScoredRecording],
-    labels: Sequence[str],
-    *,
-    threshold: float,
-    debounce_s: float,
-    hit_window_s: float,
+    recordings: Sequence[ScoredRecording], labels: Sequence[str], *, threshold: float, **rule: Any
 ) -> OperatingPoint:
-    """Count over all recordings at one threshold."""
-    keywords = misses = false_accepts = 0
-    for recording in recordings:
-        detections = detect_events(recording, labels, threshold=threshold, debounce_s=debounce_s)
-        found = match_events(detections, recording.events, hit_window_s=hit_window_s)
-        keywords += len(found.hits) + len(found.misses)
-        misses += len(found.misses)
-        false_accepts += len(found.false_accepts)
-    hours = sum(recording.duration_s for recording in recordings) / 3600.0
-    return OperatingPoint(threshold, keywords, misses, false_accepts, hours)
+    """Count over all recordings at one threshold.
+
+    Args:
+        recordings: what was heard.
+        labels: of the scores.
+        threshold: of a score.
+        rule: as `count_events` takes it.
+    """
+    matched = [count_events(r, labels, threshold=threshold, **rule) for r in recordings]
+    return counted(matched, threshold, sum(recording.duration_s for recording in recordings))
+
+
+def counted(
+    matched: Sequence[Matching], threshold: float, duration_s: float, label: str | None = None
+) -> OperatingPoint:
+    """Add up matchings; `label`: of one class alone."""
+
+    def number(of: Iterable[ReferenceEvent | Detection]) -> int:
+        return sum(label is None or one.label == label for one in of)
+
+    hits = sum(number(event for event, _ in found.hits) for found in matched)
+    misses = sum(number(found.misses) for found in matched)
+    false_accepts = sum(number(found.false_accepts) for found in matched)
+    return OperatingPoint(threshold, hits + misses, misses, false_accepts, duration_s / 3600.0)
 
 
 def sweep(
-    recordings: Sequence[ScoredRecording],
-    labels: Sequence[str],
-    *,
-    debounce_s: float,
-    hit_window_s: float,
+    recordings: Sequence[ScoredRecording], labels: Sequence[str], **rule: Any
 ) -> tuple[OperatingPoint, ...]:
     """Count at every threshold of THRESHOLDS, from the lowest to the highest."""
     return tuple(
-        operating_point(
-            recordings,
-            labels,
-            threshold=float(threshold),
-            debounce_s=debounce_s,
-            hit_window_s=hit_window_s,
-        )
+        operating_point(recordings, labels, threshold=float(threshold), **rule)
         for threshold in THRESHOLDS
     )
 

@@ -69,14 +69,7 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
         ParityError: the forms disagree; `out` is as it was.
     """
     require_replaceable(out, FILE_NAMES)
-    card = read_card(folder)
-    report_path = folder / REPORT_NAME
-    if not report_path.exists():
-        raise TrainingError(
-            f"{folder} has no {REPORT_NAME}, so its threshold is not known",
-            fix="run `wakebeam evaluate MODEL --dataset DATA` first",
-        )
-    report = json.loads(report_path.read_text(encoding="utf-8"))
+    card, report = read_card(folder), _read_report(folder)
     detector = Detector.load(folder)
     stored = read_dataset(data)
     with scratch_folder(out.parent, "exporting") as scratch:
@@ -97,10 +90,26 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
 
 def write_step(detector: Detector, folder: Path) -> None:
     """Write the float streaming step alone, with no threshold and nothing measured."""
-    (folder / MODEL_NAME).write_bytes(_convert(_step_function(detector), detector, None))
     counting = {"debounce_s": 1.0, "hit_window_s": 1.0}
     report = dict.fromkeys(_MEASURED) | {"threshold": None, "counting": counting, "model": ""}
-    write_json(folder / METADATA_NAME, _metadata(detector, {"name": "untrained"}, report))
+    _write_step(detector, folder, {"name": "untrained"}, report)
+
+
+def write_stream(folder: Path, out: Path) -> None:
+    """Write what StreamingDetector needs of a trained and evaluated model, and nothing else.
+
+    Raises:
+        TrainingError: no trained model, or it wasn't evaluated.
+    """
+    _write_step(Detector.load(folder), out, read_card(folder), _read_report(folder))
+
+
+def _write_step(
+    detector: Detector, folder: Path, card: dict[str, Any], report: dict[str, Any]
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL_NAME).write_bytes(_convert(_step_function(detector), detector, None))
+    write_json(folder / METADATA_NAME, _metadata(detector, card, report))
 
 
 def check_parity(
@@ -135,6 +144,16 @@ def check_parity(
         "int8_detections_agreeing": agree,
         "float_detections": total,
     }
+
+
+def _read_report(folder: Path) -> dict[str, Any]:
+    path = folder / REPORT_NAME
+    if not path.exists():
+        raise TrainingError(
+            f"{folder} has no {REPORT_NAME}, so its threshold is not known",
+            fix="run `wakebeam evaluate MODEL --dataset DATA` first",
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _save_model(detector: Detector, path: Path) -> None:
@@ -216,7 +235,9 @@ def _metadata(detector: Detector, card: dict[str, Any], report: dict[str, Any]) 
         "threshold": report["threshold"],
         "debounce_s": report["counting"]["debounce_s"],
         "hit_window_s": report["counting"]["hit_window_s"],
+        "patience": report["counting"].get("patience", 1),
         "measured_on_test": {name: report[name] for name in _MEASURED},
+        "measured_on_validation": report.get("validation", {}),
         "card": card,
         "evaluation": report["model"],
     }

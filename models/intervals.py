@@ -57,14 +57,19 @@ def wilson_by_group(
 
 
 def poisson_rate(count: int, hours: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact two-sided interval for a rate per hour; infinite without any hours.
+    """Return the exact interval for a rate per hour; infinite without any hours.
+
+    Where nothing was counted nothing can lie below it, so all the doubt is above: the upper bound
+    is −ln 0.05 = 3.0 over the hours ("rule of three"). Otherwise half of it is at either side.
 
     Source: Garwood, Biometrika 28 (1936).
     """
     if hours <= 0:
         return 0.0, math.inf
+    if not count:
+        return 0.0, -math.log(1 - confidence) / hours
     tail = (1 - confidence) / 2
-    low = float(stats.chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
+    low = float(stats.chi2.ppf(tail, 2 * count)) / 2
     high = float(stats.chi2.ppf(1 - tail, 2 * count + 2)) / 2
     return low / hours, high / hours
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.detector import Detector
-from models.event_matching import choose_point, detect_events, match_events, sweep
+from models.event_matching import choose_point, count_events, sweep
 from models.scoring import score_split
 from pipeline.input_dataset import read_dataset
 from schemas.detection import ScoredRecording
@@ -65,9 +65,8 @@ class Outcomes:
 def outcomes_of(folder: Path, stored: StoredDataset, judging: Evaluation) -> Outcomes:
     """Hear a data set's test split with a trained model, at its own threshold."""
     detector = Detector.load(folder)
-    counting = {"debounce_s": judging.debounce_s, "hit_window_s": judging.hit_window_s}
     heard = score_split(detector, stored, "validation")
-    points = sweep(heard, detector.labels, **counting)
+    points = sweep(heard, detector.labels, **judging.rule())
     threshold = choose_point(points, judging.max_false_accepts_per_hour).threshold
     recordings = score_split(detector, stored, "test")
     return count_outcomes(recordings, detector.labels, threshold=threshold, judging=judging)
@@ -83,8 +82,7 @@ def count_outcomes(
     """Count events of scored recordings, each by itself."""
     rows = []
     for recording in recordings:
-        found = detect_events(recording, labels, threshold=threshold, debounce_s=judging.debounce_s)
-        matched = match_events(found, recording.events, hit_window_s=judging.hit_window_s)
+        matched = count_events(recording, labels, threshold=threshold, **judging.rule())
         keywords = sum(event.kind == "keyword" for event in recording.events)
         rows.append((len(matched.misses), len(matched.false_accepts), keywords))
     misses, false_accepts, keywords = np.array(rows, np.int64).reshape(-1, 3).T

@@ -147,7 +147,8 @@ class StreamingDetector:
     def reset(self) -> None:
         """Begin a new stream: no memory of what was heard, time zero."""
         debounce_s = float(self.metadata["debounce_s"])
-        self._events = EventDetector(self.labels, self.threshold, debounce_s)
+        patience = int(self.metadata.get("patience", 1))
+        self._events = EventDetector(self.labels, self.threshold, debounce_s, patience)
         self._num_heard = self._first_sample = 0
         self._forget()
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from models.model_card import CARD_TEXT_NAME
 from models.model_files import CARD_NAME, WEIGHTS_NAME, write_json
+from models.worst_clips import CLIPS_NAME
 from schemas.errors import TrainingError
 
 _HISTORY, _CHECKPOINTS, _LOGS, _BEST = "history.json", "checkpoints", "logs", "best"
@@ -111,7 +112,7 @@ class TrainingFolder:
     def clear(self) -> None:
         """Remove what training wrote, the history last."""
         if self._writes:
-            for name in (_CHECKPOINTS, _LOGS, _BEST):
+            for name in (_CHECKPOINTS, _LOGS, _BEST, CLIPS_NAME):
                 shutil.rmtree(self.path / name, ignore_errors=True)
             reports = [f"evaluation.{kind}" for kind in ("json", "txt", "png", "html")]
             for name in (CARD_NAME, CARD_TEXT_NAME, *reports, WEIGHTS_NAME, _HISTORY):

@@ -31,6 +31,8 @@ class Purpose(enum.IntEnum):
 
     SCENE = 1
     DATE_PAIR = 2
+    STREAM_FILE = 3
+    STREAM_ORDER = 4
 
 
 class Draws:

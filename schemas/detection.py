@@ -19,7 +19,10 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceEvent:
-    """What was really there: [onset_s, offset_s) with its class; used for matching only."""
+    """What was really there: [onset_s, offset_s) with its class; used for matching only.
+
+    `source` is the clip's id and `speaker` who or what made it; empty where that isn't known.
+    """
 
     onset_s: float
     offset_s: float
@@ -27,6 +30,7 @@ class ReferenceEvent:
     kind: str = "keyword"
     snr_db: float = float("nan")
     source: str = ""
+    speaker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

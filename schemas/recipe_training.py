@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -152,4 +152,11 @@ class Evaluation(Section):
 
     debounce_s: float = Field(1.0, ge=0)
     hit_window_s: float = Field(1.0, ge=0)
+    patience: int = Field(
+        1, ge=1, le=1000, description="consecutive output steps over the threshold that fire"
+    )
     max_false_accepts_per_hour: float = Field(0.5, ge=0)
+
+    def rule(self) -> dict[str, Any]:
+        """Return what models/event_matching.py counts by."""
+        return self.model_dump(include={"debounce_s", "hit_window_s", "patience"})

@@ -94,7 +94,7 @@ def run_demo(folder: Path, *, seed: int, overrides: tuple[str, ...] = ()) -> str
     write_text_once(recipe_path, text)
     settings = (*_SETTINGS, f"seed={seed}", *overrides)
     workspace = Workspace.open(recipe_path, settings)
-    from models.evaluation import report_text
+    from models.report_text import report_text
 
     say(f"material: {clock(time.monotonic() - began_s)} for spoken takes and noises")
     with workspace.alone():

@@ -14,11 +14,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from models.streaming import StreamingDetector
-from pipeline.audio_file import stream_audio
+from pipeline.audio_spans import cut_spans
 from pipeline.wav_file import write_wav
 from wakebeam.detecting import detect_file
 
@@ -26,7 +23,6 @@ SPEAKER_PATTERN = r"__([0-9a-f]{12})__"
 LIST_NAME = "mined.jsonl"
 _BEFORE_S, _AFTER_S = 0.5, 0.2
 _USUAL_LAG_S = 1.0
-FloatArray = npt.NDArray[np.float32]
 
 
 def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
@@ -55,7 +51,7 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
     ]
     rate = detector.sample_rate_hz
     spans = [_span(detection, rate) for _, detection in wanted]
-    for (clip, detection), samples in zip(wanted, _cut(path, rate, spans), strict=True):
+    for (clip, detection), samples in zip(wanted, cut_spans(path, rate, spans), strict=True):
         write_wav(clip, samples, rate)
         line = {"clip": clip.name, "recording": str(path)} | detection
         with (out / LIST_NAME).open("a", encoding="utf-8") as file:
@@ -69,19 +65,6 @@ def _span(detection: dict[str, Any], rate: int) -> tuple[int, int]:
     lag_s = time_s - detection["onset_s"] or _USUAL_LAG_S
     start = round((time_s - lag_s - _BEFORE_S) * rate)
     return max(0, start), round((time_s + _AFTER_S) * rate)
-
-
-def _cut(path: Path, rate: int, spans: list[tuple[int, int]]) -> list[FloatArray]:
-    """The samples of each span; reads the recording block by block."""
-    parts: list[list[FloatArray]] = [[] for _ in spans]
-    position = 0
-    for block in stream_audio(path, rate) if spans else ():
-        end = position + len(block)
-        for (start, stop), into in zip(spans, parts, strict=True):
-            if start < end and stop > position:
-                into.append(block[max(0, start - position) : stop - position])
-        position = end
-    return [np.concatenate([*part, np.zeros(0, np.float32)]) for part in parts]
 
 
 def _digest(path: Path) -> str:

@@ -122,17 +122,33 @@ def retrain(
         show(f"{since} stays; the new one is {workspace.folder / 'candidate'}")
 
 
-@APP.command(epilog="Example: wakebeam evaluate w/model --dataset w/data")
+@APP.command(epilog="Example: wakebeam evaluate w/export --stream w/stream")
 def evaluate(
     model: Path,
-    dataset: Annotated[str | None, typer.Option(help="its validation and test splits")] = None,
-    stream: Annotated[Path | None, typer.Option(help="a recording, with --labels")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Audacity labels of --stream")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="judge on its test split; with --stream: what the model was trained on",
+            show_default="with --stream: MODEL/../data",
+        ),
+    ] = None,
+    stream: Annotated[
+        Path | None, typer.Option(help="a stream set's folder, or a recording with --labels")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Audacity labels of a recording")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder for a stream's report", show_default="MODEL-on-STREAM"),
+    ] = None,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="judge also on what the model was trained on")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Count misses and false accepts per hour, with intervals.
+    """Count misses and false accepts per hour, with intervals; write text, JSON, curves and HTML.
 
-    MODEL is a trained model with --dataset, an export with --stream.
+    MODEL is a trained model; with --stream it may be an export too. Its threshold is the one that
+    validation chose. A stream set of which the model has learnt some clips is refused by name.
     """
     task = _task_of(model)
     if task is not None:
@@ -144,24 +160,43 @@ def evaluate(
         else:
             show(task_verb(task, "report")(values))
         return
-    if (dataset is None) == (stream is None) or (stream is None) != (labels is None):
+    is_set = stream is not None and stream.is_dir()
+    if (
+        (stream is None and (dataset is None or labels is not None))
+        or (stream is not None and is_set != (labels is None))
+        or (stream is None and (out is not None or allow_leak))
+    ):
         raise RequestError(
-            "give either --dataset, or --stream together with --labels",
-            expected="MODEL --dataset DATA, or EXPORT --stream WAV --labels TXT",
+            "give either --dataset, or --stream: a stream set, or a recording with --labels",
+            expected="MODEL --dataset DATA, MODEL --stream FOLDER, or "
+            "MODEL --stream WAV --labels TXT",
         )
-    from models.evaluation import evaluate as evaluate_model
-    from models.evaluation import report_text
+    from models.report_text import report_text
 
-    if dataset is not None:
-        values = evaluate_model(model, dataset).values
-    elif stream is not None and labels is not None:
+    where = model
+    if stream is not None:
+        from wakebeam.console import progress
         from wakebeam.stream_evaluation import evaluate_stream
 
-        values = evaluate_stream(model, stream, labels).values
-    if as_json:
-        show_json(values)
+        with progress("listen", "seconds") as update:
+            report, where = evaluate_stream(
+                model,
+                stream,
+                labels,
+                out=out,
+                data=dataset,
+                allow_leak=allow_leak,
+                progress=update,
+            )
     else:
-        show(report_text(values))
+        from models.evaluation import evaluate as evaluate_model
+
+        report = evaluate_model(model, str(dataset))
+    if as_json:
+        show_json(report.values)
+    else:
+        show(report_text(report.values))
+        show(f"curves, and the worst to listen to: {where / 'evaluation.html'}")
 
 
 @APP.command(epilog="Example: wakebeam export w/model --out w/export --dataset w/data")

@@ -23,7 +23,7 @@ def run(
     overwrite: Overwrite = False,
 ) -> None:
     """Make all that is not already made: bank, data set, model, evaluation, export."""
-    from models.evaluation import report_text
+    from models.report_text import report_text
     from wakebeam.stages import run_all
     from wakebeam.workspace import Workspace
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.evaluation import judge
 from models.event_matching import (
     EventDetector,
     choose_point,
@@ -17,7 +20,9 @@ from models.event_matching import (
     sweep,
 )
 from models.intervals import poisson_rate, wilson, wilson_by_group
+from models.promotion import count_outcomes
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
+from schemas.recipe import Evaluation
 
 STEP_S = 10 / 1375
 
@@ -130,7 +135,8 @@ def test_intervals_against_published_values() -> None:
     assert wilson(276, 299) == pytest.approx((0.887, 0.948), abs=5e-4)
     assert wilson(279, 299) == pytest.approx((0.899, 0.956), abs=5e-4)
     assert wilson(0, 0) == (0.0, 1.0)
-    assert poisson_rate(0, 1.0) == pytest.approx((0.0, 3.689), abs=1e-3)
+    assert poisson_rate(0, 1.0) == pytest.approx((0.0, 2.996), abs=1e-3), "rule of three"
+    assert poisson_rate(1, 1.0) == pytest.approx((0.025, 5.572), abs=1e-3)
     assert poisson_rate(10, 2.0) == pytest.approx((4.795 / 2, 18.390 / 2), abs=1e-3)
 
 
@@ -159,3 +165,74 @@ def test_interval_by_takes_equals_wilsons_where_each_trial_is_a_take() -> None:
         low, high = wilson_by_group(counts)
         assert 0.0 <= low <= high <= 1.0
     assert wilson_by_group([(0, 7)] * 10)[1] > wilson(0, 70)[1], "ten takes, not seventy trials"
+
+
+def test_patience_is_that_many_consecutive_steps() -> None:
+    runs = [(100, 102), (400, 404), (700, 701)]  # three, five and two steps
+    counts = [
+        len(detect_events(_recording(runs), ["kw"], threshold=0.5, debounce_s=1.0, patience=p))
+        for p in (1, 2, 3, 4, 5, 6)
+    ]
+    assert counts == [3, 3, 2, 1, 1, 0]
+    interrupted = [(100 + 4 * i, 102 + 4 * i) for i in range(20)]  # never four at once
+    recording = _recording(interrupted)
+    assert detect_events(recording, ["kw"], threshold=0.5, debounce_s=1.0, patience=4) == []
+    (late,) = detect_events(_recording([(0, 9)]), ["kw"], threshold=0.5, debounce_s=1, patience=5)
+    assert late.time_s == pytest.approx(5 * STEP_S), "the stream's start counts as below"
+    whole = operating_point(
+        [_recording(runs)], ["kw"], threshold=0.5, debounce_s=1.0, hit_window_s=1.0, patience=3
+    )
+    assert whole.num_false_accepts == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(0, 10), min_size=1, max_size=80),
+    st.lists(st.integers(0, 80), max_size=8),
+    st.integers(1, 6),
+)
+def test_patience_in_pieces_and_against_counting_by_hand(levels, cuts, patience) -> None:
+    scores = np.array(levels, np.float32)[:, None] / 10
+    times_s = 0.1 * np.arange(1, len(levels) + 1)
+    detector = EventDetector(["kw"], 0.5, 0.0, patience)
+    found = []
+    for part in np.split(np.arange(len(levels)), sorted(min(c, len(levels)) for c in cuts)):
+        found += detector.process(times_s[part], scores[part])
+    found += detector.flush()
+    run, expected = 0, []
+    for time_s, level in zip(times_s.tolist(), levels, strict=True):
+        run = run + 1 if level >= 5 else 0
+        expected += [time_s] if run == patience else []
+    assert [event.time_s for event in found] == expected
+
+
+@pytest.mark.parametrize("steps_per_s", [10, 50, 137])
+def test_the_count_is_the_same_at_any_frame_rate_so_frames_are_not_what_counts(steps_per_s) -> None:
+    """Ten minutes: a hit of 0.3 s, a run of 4 s without a keyword, a miss."""
+    step_s, n = 1 / steps_per_s, 600 * steps_per_s
+    events = [ReferenceEvent(10.0, 10.5, "kw"), ReferenceEvent(300.0, 300.5, "kw")]
+    runs = [(round(a * steps_per_s), round(b * steps_per_s)) for a, b in ((10.6, 10.9), (100, 104))]
+    recording = _recording(runs, n, events, step_s)
+    point = operating_point([recording], ["kw"], threshold=0.5, debounce_s=1.0, hit_window_s=1.0)
+    assert (point.num_keywords, point.num_misses, point.num_false_accepts) == (2, 1, 1)
+    assert point.false_accepts_per_hour == pytest.approx(6.0)
+    report = judge([recording], ["kw"], 0.5, Evaluation())
+    assert report.values["false_accepts_per_hour"] == point.false_accepts_per_hour
+    assert report.values["miss_rate"] == 0.5
+    found = count_outcomes([recording], ("kw",), threshold=0.5, judging=Evaluation())
+    assert (found.misses.tolist(), found.false_accepts.tolist()) == ([1], [1])
+
+
+def test_there_is_one_counter_for_training_promotion_and_reports() -> None:
+    """Who matches for himself counts by a rule of his own; the demo only draws what was found."""
+    root = Path(__file__).parents[2]
+    users = {
+        str(path.relative_to(root))
+        for package in ("models", "wakebeam", "beam_jobs", "pipeline")
+        for path in (root / package).rglob("*.py")
+        if "match_events(" in path.read_text(encoding="utf-8")
+    }
+    assert users == {"models/event_matching.py", "wakebeam/demo.py"}
+    for name in ("detection_task", "promotion", "evaluation"):
+        text = (root / "models" / f"{name}.py").read_text(encoding="utf-8")
+        assert "**judging.rule()" in text or "**counting" in text, name

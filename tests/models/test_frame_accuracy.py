@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.detector import Detector
-from models.evaluation import _made_of
 from models.frame_accuracy import frame_accuracy
+from models.report_text import _made_of
 from schemas.detection import ReferenceEvent, ScoredRecording
 from schemas.recipe import LabelWindow, Specgram, TriggerGru
 

@@ -1,0 +1,162 @@
+"""A judgement as a table for people."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+RULE_OF_THREE = -math.log(0.05)
+"""Events that can't be excluded with 95 % confidence where none was seen: 3.0."""
+
+_MOST_ROWS, _FEWEST_MISSES = 8, 3
+_SHOWN_MISSES = ("snr_db", "keyword_spacing_s", "gap_before_s", "source", "speaker")
+_SHOWN_AS = {
+    "snr_db": "SNR",
+    "keyword_spacing_s": "last keyword",
+    "gap_before_s": "gap before",
+    "source": "source",
+    "speaker": "speaker",
+}
+
+
+def report_text(values: dict[str, Any]) -> str:
+    """Return the report as a table for people."""
+    low, high = (100 * v for v in values["miss_interval"])
+    fa_low, fa_high = values["false_accept_interval"]
+    takes = f" ({values['num_takes']} different takes)" if values["num_takes"] else ""
+    rows = [
+        (
+            "missed",
+            f"{100 * values['miss_rate']:.1f} %",
+            f"{low:.1f} … {high:.1f} %",
+            f"{values['num_misses']} of {values['num_keywords']} keywords{takes}",
+        ),
+        (
+            "false accepts per hour",
+            f"{values['false_accepts_per_hour']:.2f}",
+            f"{fa_low:.2f} … {fa_high:.2f}",
+            f"{values['num_false_accepts']} in {values['hours']:.2f} h",
+        ),
+    ]
+    lines = [f"{'':24}{'found':>9}  {'95 % interval':>17}  counted"]
+    lines += [
+        f"{name:24}{value:>9}  {interval:>17}  {count}" for name, value, interval, count in rows
+    ]
+    delay = values["time_to_detect_s"]
+    if delay:
+        lines.append(
+            f"{'time to detect':24}{delay['median']:>7.2f} s  "
+            f"{delay['p5']:>6.2f} … {delay['p95']:.2f} s  after the keyword's end"
+        )
+    lines += [_rule(values), *_by_label(values), *_known_before(values), *_slices(values)]
+    lines += [*_of_stream(values), *_made_of(values)]
+    if not values["num_other_events"]:
+        lines.append("there was no other speech or sound in the test: it says nothing about those")
+    return "\n".join([*lines, *_claims(values)]) + "\n"
+
+
+def _rule(values: dict[str, Any]) -> str:
+    counting = values["counting"]
+    patience = counting.get("patience", 1)
+    steps = f", patience {patience} steps" if patience > 1 else ""
+    return (
+        f"threshold {values['threshold']:.4f}, events counted with debounce "
+        f"{counting['debounce_s']:g} s and hit window {counting['hit_window_s']:g} s{steps}"
+    )
+
+
+def _by_label(values: dict[str, Any]) -> list[str]:
+    """Each class by itself, where there are several: the table above is their micro average."""
+    if len(values["by_label"]) < 2:
+        return []
+    rows = {**values["by_label"], "macro average": values["macro"]}
+    return [
+        f"  {name}: {100 * row['miss_rate']:.1f} % missed"
+        + (f" ({row['num_misses']} of {row['num_keywords']})" if "num_misses" in row else "")
+        + f", {row['false_accepts_per_hour']:.2f} false accepts per hour"
+        for name, row in rows.items()
+    ]
+
+
+def _known_before(values: dict[str, Any]) -> list[str]:
+    lines = []
+    if "validation" in values:
+        known = values["validation"]
+        lines.append(
+            f"on validation that threshold misses {100 * known['miss_rate']:.1f} % at "
+            f"{known['false_accepts_per_hour']:.2f} false accepts per hour"
+        )
+    if "chosen_on_this_stream" in values:
+        best = values["chosen_on_this_stream"]
+        lines.append(
+            f"chosen on this stream, so no forecast: threshold {best['threshold']:.4f} would miss "
+            f"{100 * best['miss_rate']:.1f} % at {best['false_accepts_per_hour']:.2f} false "
+            "accepts per hour"
+        )
+    return lines
+
+
+def _slices(values: dict[str, Any]) -> list[str]:
+    lines = []
+    for table in _SHOWN_MISSES:
+        rows = values["misses_by"].get(table, [])
+        if table != "snr_db" and (len(rows) < 2 or values["num_misses"] < _FEWEST_MISSES):
+            continue  # says nothing that the first line doesn't
+        if table in ("source", "speaker"):
+            rows = [row for row in rows if row["misses"]]
+        lines += [
+            f"  {_SHOWN_AS[table]} {row['slice']:>12}: {row['misses']} of {row['keywords']} missed"
+            for row in rows[:_MOST_ROWS]
+        ]
+    return lines + [
+        f"  false accepts on {row['slice']}: {row['false_accepts']}"
+        + (f" ({row['sounded']} sounded)" if "sounded" in row else "")
+        for row in values["false_accepts_by"]["source"][:_MOST_ROWS]
+    ]
+
+
+def _of_stream(values: dict[str, Any]) -> list[str]:
+    """Which stream was heard, what of it was heard before, and by whom."""
+    if "stream" not in values:
+        return []
+    about = values["stream"]
+    identity = f", identity {about['identity'][:16]}" if "identity" in about else ""
+    lines = [f"stream {about['name']}{identity}; leaks: {about['leak_check']}"]
+    for role, row in about.get("clips", {}).items():
+        if row["repeats"]:
+            lines.append(
+                f"  {role}: {row['different']} different, {row['heard']} heard, "
+                f"{row['repeats']} of them again"
+            )
+    return lines
+
+
+def _made_of(values: dict[str, Any]) -> list[str]:
+    """What was judged, where a trained model was: network, versions, data; steps right last."""
+    if "network" not in values:
+        return []
+    network, frames = values["network"], values["frames"]
+    cost = network["multiply_adds_per_second"]
+    lines = [
+        f"network {network['family']}: {network['parameters']:,} parameters"
+        + (f", {cost / 1e6:.1f} million multiply-adds/s" if cost else ""),
+        f"data set {values['dataset'][:16]}, made with "
+        + ", ".join(f"{name} {version}" for name, version in values["software"].items()),
+    ]
+    if frames["num_steps"]:
+        lines.append(
+            f"{100 * frames['accuracy']:.1f} % of all steps are right; a detector that never fires "
+            f"gets {100 * frames['accuracy_of_silence']:.1f} %"
+        )
+    return lines
+
+
+def _claims(values: dict[str, Any]) -> list[str]:
+    """Which rates so many hours could prove at best."""
+    hours = values["hours"]
+    if hours >= values["hours_for_a_claim"]["0.1"]:
+        return []
+    return [
+        f"{hours:.2f} h can't prove a rate below {RULE_OF_THREE / max(hours, 1e-9):.1f} per hour; "
+        "0.5 per hour needs 6 h without an alarm, 0.1 needs 30 h"
+    ]
