@@ -36,6 +36,7 @@ from schemas.canonical import digest
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 from schemas.errors import DatasetError
 from schemas.recipe import Evaluation, LabelWindow
+from schemas.stored_dataset import StoredDataset
 
 REPORT_NAME = "evaluation.json"
 _SNR_EDGES_DB = (-1e9, 5.0, 10.0, 15.0, 1e9)
@@ -60,14 +61,7 @@ def evaluate(folder: Path, data: str) -> Report:
         TrainingError: no trained model.
         DatasetError: the data set is incomplete or of another rate or other labels.
     """
-    card = read_card(folder)
-    detector = Detector.load(folder)
-    stored = read_dataset(data)
-    if (stored.sample_rate_hz, stored.labels) != (detector.sample_rate_hz, detector.labels):
-        raise DatasetError(
-            f"{data} has {stored.sample_rate_hz} Hz and labels {', '.join(stored.labels)}",
-            expected=f"{detector.sample_rate_hz} Hz and {', '.join(detector.labels)}, as the model",
-        )
+    card, detector, stored = open_judged(folder, data)
     judging = Evaluation.model_validate(card["evaluation"])
     counting = {"debounce_s": judging.debounce_s, "hit_window_s": judging.hit_window_s}
     validation = score_split(detector, stored, "validation")
@@ -82,21 +76,51 @@ def evaluate(folder: Path, data: str) -> Report:
         "chosen_on": "validation",
         "judged_on": "test",
         "validation": _numbers(chosen),
+        "frames": frame_accuracy(recordings, detector, window, chosen.threshold),
+    }
+    values |= origin(card, stored)
+    picture = det_curve(points, report.chosen, f"{card['name']}: test split")
+    write_report(folder, card["name"], values, report_text(values), picture)
+    return Report(values, points, report.chosen)
+
+
+def open_judged(folder: Path, data: str) -> tuple[dict[str, Any], Detector, StoredDataset]:
+    """Return a trained model's card, the model, and the data set that fits it.
+
+    Raises:
+        TrainingError: no trained model.
+        DatasetError: the data set is incomplete or of another rate or other labels.
+    """
+    card = read_card(folder)
+    detector = Detector.load(folder)
+    stored = read_dataset(data)
+    if (stored.sample_rate_hz, stored.labels) != (detector.sample_rate_hz, detector.labels):
+        raise DatasetError(
+            f"{data} has {stored.sample_rate_hz} Hz and labels {', '.join(stored.labels)}",
+            expected=f"{detector.sample_rate_hz} Hz and {', '.join(detector.labels)}, as the model",
+        )
+    return card, detector, stored
+
+
+def origin(card: dict[str, Any], stored: StoredDataset) -> dict[str, Any]:
+    """Return what a report says of the model and the data that it is about."""
+    return {
         "model": evaluation_identity(card, stored.identity()),
         "dataset": stored.identity(),
         "network": {"parameters": card["parameters"], "family": card["model"]["family"]}
         | {"multiply_adds_per_second": card.get("multiply_adds_per_second")},
         "software": card.get("software", {}),
-        "frames": frame_accuracy(recordings, detector, window, chosen.threshold),
     }
-    report = Report(values, points, report.chosen)
-    picture = det_curve(points, report.chosen, f"{card['name']}: test split")
-    (folder / "evaluation.txt").write_text(report_text(values), encoding="utf-8")
+
+
+def write_report(
+    folder: Path, name: str, values: dict[str, Any], text: str, picture: bytes
+) -> None:
+    """Write evaluation.txt, .png, .html and .json into a model's folder."""
+    (folder / "evaluation.txt").write_text(text, encoding="utf-8")
     (folder / "evaluation.png").write_bytes(picture)
-    page = report_page(card["name"], report_text(values), [picture])
-    (folder / "evaluation.html").write_text(page, encoding="utf-8")
+    (folder / "evaluation.html").write_text(report_page(name, text, [picture]), encoding="utf-8")
     write_json(folder / REPORT_NAME, values)  # last: it says that the others are of this model
-    return report
 
 
 def evaluation_identity(card: dict[str, Any], dataset_identity: str) -> str:
@@ -210,18 +234,31 @@ def report_text(values: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _made_of(values: dict[str, Any]) -> list[str]:
-    """What was judged, where a trained model was: network, versions, data; steps right last."""
-    if "network" not in values:
-        return []
-    network, frames = values["network"], values["frames"]
+def headline(values: dict[str, Any]) -> str:
+    """Return the result in a few words."""
+    return (
+        f"{100 * values['miss_rate']:.1f} % missed, "
+        f"{values['false_accepts_per_hour']:.2f} false accepts/h on test"
+    )
+
+
+def origin_text(values: dict[str, Any]) -> list[str]:
+    """Return lines on what was judged: network, versions, data."""
+    network = values["network"]
     cost = network["multiply_adds_per_second"]
-    lines = [
+    return [
         f"network {network['family']}: {network['parameters']:,} parameters"
         + (f", {cost / 1e6:.1f} million multiply-adds/s" if cost else ""),
         f"data set {values['dataset'][:16]}, made with "
         + ", ".join(f"{name} {version}" for name, version in values["software"].items()),
     ]
+
+
+def _made_of(values: dict[str, Any]) -> list[str]:
+    """What was judged, where a trained model was; steps right last."""
+    if "network" not in values:
+        return []
+    lines, frames = origin_text(values), values["frames"]
     if frames["num_steps"]:
         lines.append(
             f"{100 * frames['accuracy']:.1f} % of all steps are right; a detector that never fires "

@@ -7,7 +7,7 @@ collected until a whole step is there, so the numbers don't depend on how the so
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from ai_edge_litert.interpreter import Interpreter
 from models.event_matching import EventDetector
 from models.export_folder import METADATA_NAME
 from models.quiet import quiet_stderr
-from schemas.detection import Detection
+from models.sound_events import EventRule, SoundEventDetector
+from schemas.detection import Detection, SoundEvent
 from schemas.errors import RequestError
 
 MODEL_NAME = "stream_float32.tflite"
@@ -28,19 +29,26 @@ _NEEDED = (
     "hop_samples",
     "warmup_samples",
     "initial_values",
-    "debounce_s",
-    "hit_window_s",
     "measured_on_test",
 )
+_NEEDED_BY_MEASURE = {"keywords": ("debounce_s", "hit_window_s"), "sound_events": ("rule",)}
 
 
 @dataclass(frozen=True)
 class StreamOutput:
-    """What a packet brought: scores with their times, and events that have ended."""
+    """What a packet brought: scores with their times, and events that have ended.
+
+    Attributes:
+        times_s: (n,) float64, when each score is known.
+        scores: (n, labels) float32 in [0, 1].
+        detections: of a detector of keywords.
+        events: of a detector of sound events.
+    """
 
     times_s: np.ndarray
     scores: np.ndarray
     detections: list[Detection]
+    events: list[SoundEvent] = field(default_factory=list)
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -51,13 +59,14 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     """
     try:
         metadata = json.loads((folder / METADATA_NAME).read_text(encoding="utf-8"))
-        missing = [name for name in _NEEDED if name not in metadata]
+        needed = (*_NEEDED, *_NEEDED_BY_MEASURE[metadata.get("measure", "keywords")])
+        missing = [name for name in needed if name not in metadata]
         if missing:
             raise ValueError(f"{METADATA_NAME} has no {missing[0]}")
         if not (folder / MODEL_NAME).is_file():
             raise ValueError(f"{MODEL_NAME} is missing")
         return metadata
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise RequestError(
             f"{folder} is not an exported detector ({error})",
             expected=f"a folder with {METADATA_NAME} and {MODEL_NAME}",
@@ -70,7 +79,7 @@ class StreamingDetector:
 
     Args:
         folder: an export.
-        threshold: instead of the one chosen on validation.
+        threshold: instead of the one chosen on validation; of sound events, of all classes.
         model_name: another TFLite file of the export.
     """
 
@@ -80,7 +89,13 @@ class StreamingDetector:
         self.metadata = read_metadata(folder)
         self.sample_rate_hz = int(self.metadata["sample_rate_hz"])
         self.labels = tuple(self.metadata["labels"])
+        self.measure = self.metadata.get("measure", "keywords")
         chosen = self.metadata.get("threshold")
+        if self.measure == "sound_events":
+            rule = EventRule.of(self.labels, self.metadata["rule"])
+            every = rule.thresholds if threshold is None else (threshold,) * len(self.labels)
+            self._rule = replace(rule, thresholds=every)
+            chosen = min(every)
         if threshold is None and chosen is None:
             raise RequestError(
                 f"{folder} has no threshold, because its model was never evaluated",
@@ -104,8 +119,7 @@ class StreamingDetector:
 
     def reset(self) -> None:
         """Begin a new stream: no memory of what was heard, time zero."""
-        debounce_s = float(self.metadata["debounce_s"])
-        self._events = EventDetector(self.labels, self.threshold, debounce_s)
+        self._finders = self._new_finders()
         self._state = {
             name: np.full(shape, self._fill[name], dtype)
             for name, (shape, dtype) in self._shapes.items()
@@ -121,7 +135,7 @@ class StreamingDetector:
             samples: (n,) float32 in ±1 or int16, at the detector's rate; any n ≥ 0.
         """
         times_s, scores = self._scores(samples)
-        return StreamOutput(times_s, scores, self._events.process(times_s, scores))
+        return self._output(times_s, scores)
 
     def finish(self) -> StreamOutput:
         """End the stream: hear the last incomplete step with silence after it, close events.
@@ -134,8 +148,36 @@ class StreamingDetector:
         times_s, scores = self._scores(np.zeros(missing if true_steps else 0, np.float32))
         times_s, scores = times_s[:true_steps], scores[:true_steps]
         self._num_steps = before + true_steps
-        detections = self._events.process(times_s, scores) + self._events.flush()
-        return StreamOutput(times_s, scores, detections)
+        return self._output(times_s, scores, last=True)
+
+    def require(self, measure: str) -> None:
+        """Refuse what is made for another kind of detector.
+
+        Raises:
+            RequestError: this one finds something else.
+        """
+        if self.measure != measure:
+            raise RequestError(
+                f"a detector of {self.measure.replace('_', ' ')}",
+                expected=f"one of {measure.replace('_', ' ')}",
+            )
+
+    def _new_finders(self) -> tuple[EventDetector | None, SoundEventDetector | None]:
+        """What makes keywords or sound events of scores: one of them is None."""
+        if self.measure == "sound_events":
+            return None, SoundEventDetector(self._rule)
+        debounce_s = float(self.metadata["debounce_s"])
+        return EventDetector(self.labels, self.threshold, debounce_s), None
+
+    def _output(
+        self, times_s: np.ndarray, scores: np.ndarray, *, last: bool = False
+    ) -> StreamOutput:
+        found: list[list[Any]] = [[], []]
+        for kind, finder in zip(found, self._finders, strict=True):
+            if finder is not None:
+                kind += finder.process(times_s, scores)
+                kind += finder.flush() if last else []
+        return StreamOutput(times_s, scores, *found)
 
     def _scores(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if samples.dtype == np.int16:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from models.streaming import StreamingDetector
+from models.streaming import StreamingDetector, StreamOutput
 from pipeline.audio_file import stream_audio
 from schemas.detection import Detection
 from schemas.errors import AudioError
@@ -23,10 +23,10 @@ def detect_file(detector: StreamingDetector, path: Path) -> Iterator[dict[str, A
     lag_s = _onset_lag_s(detector)
     try:
         for block in stream_audio(path, detector.sample_rate_hz):
-            yield from (_line(d, lag_s) for d in detector.process(block).detections)
+            yield from _lines(detector.process(block), lag_s)
     except AudioError as error:
         raise AudioError(f"{path}: {error.received}") from error
-    yield from (_line(d, lag_s) for d in detector.finish().detections)
+    yield from _lines(detector.finish(), lag_s)
 
 
 def detect_pcm(
@@ -41,8 +41,19 @@ def detect_pcm(
         whole = len(data) // 2 * 2
         rest = data[whole:]
         packet = np.frombuffer(data[:whole], dtype="<i2").astype(np.int16)
-        yield from (_line(d, lag_s) for d in detector.process(packet).detections)
-    yield from (_line(d, lag_s) for d in detector.finish().detections)
+        yield from _lines(detector.process(packet), lag_s)
+    yield from _lines(detector.finish(), lag_s)
+
+
+def _lines(output: StreamOutput, lag_s: float) -> Iterator[dict[str, Any]]:
+    yield from (_line(detection, lag_s) for detection in output.detections)
+    for event in output.events:
+        yield {
+            "onset_s": round(event.onset_s, 4),
+            "offset_s": round(event.offset_s, 4),
+            "label": event.label,
+            "score": round(event.score, 5),
+        }
 
 
 def _line(detection: Detection, lag_s: float) -> dict[str, Any]:

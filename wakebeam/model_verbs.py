@@ -131,7 +131,7 @@ def evaluate(
     labels: Annotated[Path | None, typer.Option(help="Audacity labels of --stream")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count misses and false accepts per hour, with intervals.
+    """Count misses and false accepts per hour, with intervals; or sound events, with F1 and PSDS.
 
     MODEL is a trained model with --dataset, an export with --stream.
     """
@@ -150,11 +150,11 @@ def evaluate(
             "give either --dataset, or --stream together with --labels",
             expected="MODEL --dataset DATA, or EXPORT --stream WAV --labels TXT",
         )
-    from models.evaluation import evaluate as evaluate_model
-    from models.evaluation import report_text
+    from models.measures import measure_of
+    from models.model_files import read_card
 
     if dataset is not None:
-        values = evaluate_model(model, dataset).values
+        values = measure_of(read_card(model)["evaluation"]).evaluate(model, dataset)
     elif stream is not None and labels is not None:
         from wakebeam.stream_evaluation import evaluate_stream
 
@@ -162,7 +162,7 @@ def evaluate(
     if as_json:
         show_json(values)
     else:
-        show(report_text(values))
+        show(measure_of(values).report_text(values))
 
 
 @APP.command(epilog="Example: wakebeam export w/model --out w/export --dataset w/data")
@@ -199,7 +199,10 @@ def detect(
         bool, typer.Option("--stdin", help="raw int16 mono at the model's rate")
     ] = False,
 ) -> None:
-    """Print a JSON line for each detection: time_s, onset_s, label, score."""
+    """Print a JSON line for each detection: time_s, onset_s, label, score.
+
+    Of a detector of sound events: onset_s, offset_s, label, score.
+    """
     if bool(files) == stdin:
         raise RequestError("name files or pass --stdin, one of the two")
     from models.streaming import StreamingDetector

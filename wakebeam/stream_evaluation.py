@@ -49,9 +49,11 @@ def evaluate_stream(export: Path, recording: Path, labels: Path) -> Report:
     """Judge an export on a recording at its own threshold.
 
     Raises:
-        RequestError: the labels are wrong, name no keyword, or lie beyond the recording.
+        RequestError: the labels are wrong, name no keyword, or lie beyond the recording; or the
+            detector finds sound events.
     """
     detector = StreamingDetector(export)
+    detector.require("keywords")
     events = read_audacity_labels(labels, detector.labels)
     if events and not any(event.kind == "keyword" for event in events):
         named = ", ".join(sorted({event.label for event in events})[:8])
