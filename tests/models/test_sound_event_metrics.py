@@ -19,7 +19,8 @@ from schemas.recipe import Collars, Psds
 
 LABELS = ("dog", "rain", "rooster")
 DURATION_S = 10.0
-TIMES = st.integers(0, 100).map(lambda tenths: tenths / 10)
+PER_S = 8
+"""Times are eighths of seconds: exact, so that lists often lie right on a collar or a share."""
 
 
 @st.composite
@@ -27,11 +28,11 @@ def event_lists(draw, most: int = 5) -> list[SoundEvent]:
     events = []
     for label, onset, length in draw(
         st.lists(
-            st.tuples(st.sampled_from(LABELS), st.integers(0, 95), st.integers(1, 60)),
+            st.tuples(st.sampled_from(LABELS), st.integers(0, 76), st.integers(1, 48)),
             max_size=most,
         )
     ):
-        events.append(SoundEvent(onset / 10, min(DURATION_S, (onset + length) / 10), label))
+        events.append(SoundEvent(onset / PER_S, min(DURATION_S, (onset + length) / PER_S), label))
     return events
 
 
@@ -48,7 +49,7 @@ def _counts(recordings, collars=Collars()):  # noqa: B008
 
 @settings(max_examples=60, deadline=None)
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
-@given(RECORDINGS, st.sampled_from([0.05, 0.2, 1.0]), st.sampled_from([0.0, 0.5, 1.0]))
+@given(RECORDINGS, st.sampled_from([0.125, 0.25, 1.0]), st.sampled_from([0.0, 0.5, 1.0]))
 def test_event_f1_is_that_of_sed_eval(recordings, collar_s: float, share: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
