@@ -62,6 +62,14 @@ def _detector(values: dict[str, Any], folder: Path) -> str:
     )
 
 
+def _sound_events(values: dict[str, Any], folder: Path) -> str:
+    total = values["micro"]["num_reference"]
+    return (
+        f"macro event F1 {100 * values['macro_f1']:.1f} %, PSDS {values['psds']:.3f}, "
+        f"{total} events of {len(values['classes'])} classes"
+    )
+
+
 def _share(values: dict[str, Any], folder: Path) -> str:
     found = values["accuracy"]
     low, high = (100 * bound for bound in found["interval"])
@@ -102,6 +110,7 @@ ENTRIES = (
     Entry("bc_resnet", "alexa.yaml", ("run",), _detector, ("model={family: bc_resnet}",)),
     Entry("crnn", "alexa.yaml", ("run",), _detector, ("model={family: crnn}",)),
     Entry("trigger_gru", "activate_10s.yaml", ("run",), _on_real_takes),
+    Entry("sed_crnn", "sed_esc10.yaml", ("run",), _sound_events),
     Entry("command_cnn", "digits.yaml", ("train",), _share),
     Entry("command_cnn, robust", "digits-robust.yaml", ("train",), _share),
     Entry("clip_attention", "clip_attention.yaml", ("synth", "train"), _beside_base_rate),

@@ -107,7 +107,7 @@ class DetectionTask:
 
     def judge(self, network: keras.Model) -> Judgement:
         """Count events over the validation split."""
-        judging = self.recipe.evaluation
+        judging = self.recipe.keyword_evaluation
         recordings = score_split(self._detector.with_network(network), self.stored, "validation")
         points = sweep(recordings, self._detector.labels, **judging.rule())
         point = choose_point(points, judging.max_false_accepts_per_hour)
@@ -129,7 +129,7 @@ class DetectionTask:
             i for i, r in enumerate(recordings) if any(e.kind == "keyword" for e in r.events)
         )
         index = next(with_keyword, 0)
-        judging, recording = self.recipe.evaluation, recordings[index]
+        judging, recording = self.recipe.keyword_evaluation, recordings[index]
         labels = self._detector.labels
         audio = self._validation_audio(index)
         picture = detector_output(

@@ -57,14 +57,7 @@ def evaluate(folder: Path, data: str) -> Report:
         TrainingError: no trained model.
         DatasetError: the data set is incomplete or of another rate or other labels.
     """
-    card = read_card(folder)
-    detector = Detector.load(folder)
-    stored = read_dataset(data)
-    if (stored.sample_rate_hz, stored.labels) != (detector.sample_rate_hz, detector.labels):
-        raise DatasetError(
-            f"{data} has {stored.sample_rate_hz} Hz and labels {', '.join(stored.labels)}",
-            expected=f"{detector.sample_rate_hz} Hz and {', '.join(detector.labels)}, as the model",
-        )
+    card, detector, stored = open_judged(folder, data)
     judging = Evaluation.model_validate(card["evaluation"])
     counting = judging.rule()
     validation = score_split(detector, stored, "validation")
@@ -79,13 +72,9 @@ def evaluate(folder: Path, data: str) -> Report:
         "chosen_on": "validation",
         "judged_on": "test",
         "validation": _numbers(chosen),
-        "model": evaluation_identity(card, stored.identity()),
-        "dataset": stored.identity(),
-        "network": {"parameters": card["parameters"], "family": card["model"]["family"]}
-        | {"multiply_adds_per_second": card.get("multiply_adds_per_second")},
-        "software": card.get("software", {}),
         "frames": frame_accuracy(recordings, detector, window, chosen.threshold),
     }
+    values |= origin(card, stored)
     report = Report(values, points, report.chosen)
 
     def cut(clips: Sequence[WorstClip]) -> list[FloatArray]:
@@ -95,6 +84,35 @@ def evaluate(folder: Path, data: str) -> Report:
     return report
 
 
+def open_judged(folder: Path, data: str) -> tuple[dict[str, Any], Detector, StoredDataset]:
+    """Return a trained model's card, the model, and the data set that fits it.
+
+    Raises:
+        TrainingError: no trained model.
+        DatasetError: the data set is incomplete or of another rate or other labels.
+    """
+    card = read_card(folder)
+    detector = Detector.load(folder)
+    stored = read_dataset(data)
+    if (stored.sample_rate_hz, stored.labels) != (detector.sample_rate_hz, detector.labels):
+        raise DatasetError(
+            f"{data} has {stored.sample_rate_hz} Hz and labels {', '.join(stored.labels)}",
+            expected=f"{detector.sample_rate_hz} Hz and {', '.join(detector.labels)}, as the model",
+        )
+    return card, detector, stored
+
+
+def origin(card: dict[str, Any], stored: StoredDataset) -> dict[str, Any]:
+    """Return what a report says of the model and the data that it is about."""
+    return {
+        "model": evaluation_identity(card, stored.identity()),
+        "dataset": stored.identity(),
+        "network": {"parameters": card["parameters"], "family": card["model"]["family"]}
+        | {"multiply_adds_per_second": card.get("multiply_adds_per_second")},
+        "software": card.get("software", {}),
+    }
+
+
 def write_report(
     folder: Path,
     title: str,
@@ -102,7 +120,7 @@ def write_report(
     cut: Callable[[Sequence[WorstClip]], Sequence[FloatArray]],
     sample_rate_hz: int,
 ) -> None:
-    """Write a judgement's files; evaluation.json last: it says that the others are of this model.
+    """Write the files of a judgement of keywords.
 
     Args:
         folder: gets evaluation.txt, .png, .html, .json and evaluation_clips/.
@@ -114,16 +132,27 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REPORT_NAME).unlink(missing_ok=True)
     sounds = write_clips(folder, worst_clips(report.values), cut, sample_rate_hz)
-    text = report_text(report.values)
     pictures = [
         miss_curve(report.points, report.chosen, title),
         det_curve(report.points, report.chosen, title),
     ]
+    write_files(folder, title, report.values, report_text(report.values), pictures, sounds)
+
+
+def write_files(
+    folder: Path,
+    title: str,
+    values: dict[str, Any],
+    text: str,
+    pictures: Sequence[bytes],
+    sounds: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Write evaluation.txt, .png, .html and, last, .json: it says that they are of this model."""
     (folder / "evaluation.txt").write_text(text, encoding="utf-8")
     (folder / "evaluation.png").write_bytes(pictures[0])
     page = report_page(title, text, pictures, sounds)
     (folder / "evaluation.html").write_text(page, encoding="utf-8")
-    write_json(folder / REPORT_NAME, report.values)
+    write_json(folder / REPORT_NAME, values)
 
 
 def evaluation_identity(card: dict[str, Any], dataset_identity: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from models.event_matching import detect_events
 from models.export_folder import METADATA_NAME, publish, require_replaceable
 from models.model_files import read_card, write_json
 from models.quiet import quiet_stderr
+from models.sound_events import EventRule, find_events
 from models.streaming import MODEL_NAME, StepModel, StreamingDetector
 from pipeline.input_dataset import judged_examples, read_dataset
 from pipeline.scratch_folder import scratch_folder
@@ -34,6 +35,8 @@ from schemas.errors import ParityError, TrainingError
 from schemas.stored_dataset import StoredDataset
 
 PARITY_TOLERANCE = 1e-4
+Finder = Callable[[ScoredRecording], list[tuple[str, float]]]
+"""From scores to the label and the time in seconds of each event."""
 INT8_NAME = "stream_int8.tflite"
 SAVED_MODEL_NAME = "saved_model"
 FILE_NAMES = (METADATA_NAME, MODEL_NAME, INT8_NAME, SAVED_MODEL_NAME)
@@ -81,7 +84,7 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
         metadata = _metadata(detector, card, report)
         write_json(scratch / METADATA_NAME, metadata)
         metadata["parity"] = check_parity(
-            detector, scratch, _audio(stored, "test"), report["threshold"]
+            detector, scratch, _audio(stored, "test"), _finder(detector, report)
         )
         write_json(scratch / METADATA_NAME, metadata)
         publish(scratch, out, FILE_NAMES)
@@ -113,9 +116,9 @@ def _write_step(
 
 
 def check_parity(
-    detector: Detector, folder: Path, audio: np.ndarray, threshold: float
+    detector: Detector, folder: Path, audio: np.ndarray, find: Finder
 ) -> dict[str, Any]:
-    """Compare all forms of a detector on (recordings, num_samples) float32.
+    """Compare all forms of a detector on (recordings, num_samples) float32; `find` makes events.
 
     Returns:
         Largest differences in score, and how many of the float model's detections int8 has too.
@@ -138,7 +141,7 @@ def check_parity(
                 expected=f"at most {PARITY_TOLERANCE:g}",
                 fix="this is a defect of wakebeam; please report it with the model's card",
             )
-    agree, total = _agreement(detector, streams, threshold, audio.shape[1])
+    agree, total = _agreement(detector, streams, find, audio.shape[1])
     return differences | {
         "stream_int8": float(np.abs(streams[INT8_NAME] - offline).max()),
         "int8_detections_agreeing": agree,
@@ -232,15 +235,41 @@ def _metadata(detector: Detector, card: dict[str, Any], report: dict[str, Any]) 
         "hop_samples": detector.hop_samples,
         "warmup_samples": detector.warmup_samples,
         "initial_values": {f"state_{i}": float(s.flat[0]) for i, s in enumerate(initial)},
+        "card": card,
+        "evaluation": report["model"],
+    } | _judged(report)
+
+
+def _judged(report: dict[str, Any]) -> dict[str, Any]:
+    """How events are made of scores, and what that was measured to do."""
+    if report.get("measure") == "sound_events":
+        of_events = ("macro_f1", "micro", "psds", "num_recordings", "hours")
+        how = {"measure": "sound_events", "rule": report["rule"]}
+        return how | {"measured_on_test": {name: report[name] for name in of_events}}
+    return {
         "threshold": report["threshold"],
         "debounce_s": report["counting"]["debounce_s"],
         "hit_window_s": report["counting"]["hit_window_s"],
         "patience": report["counting"].get("patience", 1),
         "measured_on_test": {name: report[name] for name in _MEASURED},
         "measured_on_validation": report.get("validation", {}),
-        "card": card,
-        "evaluation": report["model"],
     }
+
+
+def _finder(detector: Detector, report: dict[str, Any]) -> Finder:
+    """Return what finds the label and time of each event as the report did."""
+    if report.get("measure") == "sound_events":
+        rule = EventRule.of(detector.labels, report["rule"])
+        return lambda recording: [(e.label, e.onset_s) for e in find_events(recording, rule)]
+    counting = report["counting"]
+    how = {
+        "threshold": report["threshold"],
+        "debounce_s": counting["debounce_s"],
+        "patience": counting.get("patience", 1),
+    }
+    return lambda recording: [
+        (d.label, d.time_s) for d in detect_events(recording, detector.labels, **how)
+    ]
 
 
 def _stream_scores(folder: Path, name: str, audio: np.ndarray) -> np.ndarray:
@@ -254,24 +283,18 @@ def _stream_scores(folder: Path, name: str, audio: np.ndarray) -> np.ndarray:
 
 
 def _agreement(
-    detector: Detector, streams: dict[str, np.ndarray], threshold: float, num_samples: int
+    detector: Detector, streams: dict[str, np.ndarray], find: Finder, num_samples: int
 ) -> tuple[int, int]:
     times_s = detector.times_s(num_samples)
     agree = total = 0
     for ours, theirs in zip(streams[MODEL_NAME], streams[INT8_NAME], strict=True):
-        found = [
-            detect_events(
-                ScoredRecording("", times_s[-1], times_s, scores),
-                detector.labels,
-                threshold=threshold,
-                debounce_s=1.0,
-            )
-            for scores in (ours, theirs)
-        ]
-        total += len(found[0])
+        wanted, found = (
+            find(ScoredRecording("", times_s[-1], times_s, scores)) for scores in (ours, theirs)
+        )
+        total += len(wanted)
         agree += sum(
-            any(a.label == b.label and abs(a.time_s - b.time_s) < 0.5 for b in found[1])
-            for a in found[0]
+            any(label == other and abs(time_s - other_s) < 0.5 for other, other_s in found)
+            for label, time_s in wanted
         )
     return agree, total
 

@@ -136,6 +136,19 @@ def detector_output(
     return _png(figure)
 
 
+def class_scores(shares: dict[str, float], title: str) -> bytes:
+    """Return a PNG: a bar for each class, `shares` in [0, 1]."""
+    figure = Figure(figsize=(6, 1.0 + 0.3 * len(shares)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(list(shares), [100 * share for share in shares.values()], color=_BLUE)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("%")
+    axes.set_title(title)
+    axes.grid(axis="x", color="#dddddd")
+    return _png(figure)
+
+
 def attention_map(weights: np.ndarray, text: str, answer: str, title: str) -> bytes:
     """Return a PNG of attention.
 

@@ -55,6 +55,26 @@ def report_text(values: dict[str, Any]) -> str:
     return "\n".join([*lines, *_claims(values)]) + "\n"
 
 
+def headline(values: dict[str, Any]) -> str:
+    """Return the result in a few words."""
+    return (
+        f"{100 * values['miss_rate']:.1f} % missed, "
+        f"{values['false_accepts_per_hour']:.2f} false accepts/h on test"
+    )
+
+
+def origin_text(values: dict[str, Any]) -> list[str]:
+    """Return lines on what was judged: network, versions, data."""
+    network = values["network"]
+    cost = network["multiply_adds_per_second"]
+    return [
+        f"network {network['family']}: {network['parameters']:,} parameters"
+        + (f", {cost / 1e6:.1f} million multiply-adds/s" if cost else ""),
+        f"data set {values['dataset'][:16]}, made with "
+        + ", ".join(f"{name} {version}" for name, version in values["software"].items()),
+    ]
+
+
 def _rule(values: dict[str, Any]) -> str:
     counting = values["counting"]
     patience = counting.get("patience", 1)
@@ -135,14 +155,7 @@ def _made_of(values: dict[str, Any]) -> list[str]:
     """What was judged, where a trained model was: network, versions, data; steps right last."""
     if "network" not in values:
         return []
-    network, frames = values["network"], values["frames"]
-    cost = network["multiply_adds_per_second"]
-    lines = [
-        f"network {network['family']}: {network['parameters']:,} parameters"
-        + (f", {cost / 1e6:.1f} million multiply-adds/s" if cost else ""),
-        f"data set {values['dataset'][:16]}, made with "
-        + ", ".join(f"{name} {version}" for name, version in values["software"].items()),
-    ]
+    lines, frames = origin_text(values), values["frames"]
     if frames["num_steps"]:
         lines.append(
             f"{100 * frames['accuracy']:.1f} % of all steps are right; a detector that never fires "

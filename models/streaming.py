@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from ai_edge_litert.interpreter import Interpreter
 from models.event_matching import EventDetector
 from models.export_folder import METADATA_NAME
 from models.quiet import quiet_stderr
-from schemas.detection import Detection
+from models.sound_events import EventRule, SoundEventDetector
+from schemas.detection import Detection, SoundEvent
 from schemas.errors import AudioError, RequestError
 
 MODEL_NAME = "stream_float32.tflite"
@@ -32,19 +33,26 @@ _NEEDED = (
     "hop_samples",
     "warmup_samples",
     "initial_values",
-    "debounce_s",
-    "hit_window_s",
     "measured_on_test",
 )
+_NEEDED_BY_MEASURE = {"keywords": ("debounce_s", "hit_window_s"), "sound_events": ("rule",)}
 
 
 @dataclass(frozen=True)
 class StreamOutput:
-    """What a packet brought: scores with their times, and events that have ended."""
+    """What a packet brought: scores with their times, and events that have ended.
+
+    Attributes:
+        times_s: (n,) float64, when each score is known.
+        scores: (n, labels) float32 in [0, 1].
+        detections: of a detector of keywords.
+        events: of a detector of sound events.
+    """
 
     times_s: np.ndarray
     scores: np.ndarray
     detections: list[Detection]
+    events: list[SoundEvent] = field(default_factory=list)
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -55,13 +63,14 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     """
     try:
         metadata = json.loads((folder / METADATA_NAME).read_text(encoding="utf-8"))
-        missing = [name for name in _NEEDED if name not in metadata]
+        needed = (*_NEEDED, *_NEEDED_BY_MEASURE[metadata.get("measure", "keywords")])
+        missing = [name for name in needed if name not in metadata]
         if missing:
             raise ValueError(f"{METADATA_NAME} has no {missing[0]}")
         if not (folder / MODEL_NAME).is_file():
             raise ValueError(f"{MODEL_NAME} is missing")
         return metadata
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise RequestError(
             f"{folder} is not an exported detector ({error})",
             expected=f"a folder with {METADATA_NAME} and {MODEL_NAME}",
@@ -113,7 +122,7 @@ class StreamingDetector:
 
     Args:
         model: an export's folder, or a step that streams share.
-        threshold: instead of the one chosen on validation.
+        threshold: instead of the one chosen on validation; of sound events, of all classes.
         input_rate_hz: of the sound that comes, if it isn't the detector's own.
     """
 
@@ -129,7 +138,13 @@ class StreamingDetector:
         self.sample_rate_hz = int(self.metadata["sample_rate_hz"])
         self.input_rate_hz = input_rate_hz or self.sample_rate_hz
         self.labels = tuple(self.metadata["labels"])
+        self.measure = self.metadata.get("measure", "keywords")
         chosen = self.metadata.get("threshold")
+        if self.measure == "sound_events":
+            rule = EventRule.of(self.labels, self.metadata["rule"])
+            every = rule.thresholds if threshold is None else (threshold,) * len(self.labels)
+            self._rule = replace(rule, thresholds=every)
+            chosen = min(every)
         if threshold is None and chosen is None:
             raise RequestError(
                 f"{self._model.folder} has no threshold, because its model was never evaluated",
@@ -146,11 +161,9 @@ class StreamingDetector:
 
     def reset(self) -> None:
         """Begin a new stream: no memory of what was heard, time zero."""
-        debounce_s = float(self.metadata["debounce_s"])
-        patience = int(self.metadata.get("patience", 1))
-        self._events = EventDetector(self.labels, self.threshold, debounce_s, patience)
         self._num_heard = self._first_sample = 0
         self._forget()
+        self._finders = self._new_finders()
 
     def process(self, samples: np.ndarray) -> StreamOutput:
         """Take the next packet.
@@ -165,7 +178,7 @@ class StreamingDetector:
         mono = as_mono(samples)
         self._num_heard += len(mono)
         times_s, scores = self._scores(self._resampled(mono, last=False))
-        return StreamOutput(times_s, scores, self._events.process(times_s, scores))
+        return self._output(times_s, scores)
 
     def skip(self, num_samples: int) -> StreamOutput:
         """Leave out so many samples of the input, which were lost: what was heard is forgotten.
@@ -173,11 +186,13 @@ class StreamingDetector:
         What had not filled a step before the gap isn't scored.
         """
         silent = np.zeros((1, len(self.labels)), np.float32)  # no run goes on across a gap
-        detections = self._events.process(self._times(1), silent) + self._events.flush()
+        out = self._output(self._times(1), silent, last=True)
         self._num_heard += num_samples
         self._first_sample = self._num_heard * self.sample_rate_hz // self.input_rate_hz
         self._forget()
-        return StreamOutput(np.zeros(0), self._no_scores(), detections)
+        if self.measure == "sound_events":
+            self._finders = self._new_finders()
+        return replace(out, times_s=np.zeros(0), scores=self._no_scores())
 
     def finish(self) -> StreamOutput:
         """End the stream: hear the last incomplete step with silence after it, close events.
@@ -192,15 +207,48 @@ class StreamingDetector:
         times_s = np.concatenate((times_s, more_s[:true_steps]))
         scores = np.concatenate((scores, more[:true_steps]))
         self._num_steps = before + true_steps
-        detections = self._events.process(times_s, scores) + self._events.flush()
-        return StreamOutput(times_s, scores, detections)
+        return self._output(times_s, scores, last=True)
+
+    def require(self, measure: str) -> None:
+        """Refuse what is made for another kind of detector.
+
+        Raises:
+            RequestError: this one finds something else.
+        """
+        if self.measure != measure:
+            raise RequestError(
+                f"a detector of {self.measure.replace('_', ' ')}",
+                expected=f"one of {measure.replace('_', ' ')}",
+            )
+
+    def _new_finders(self) -> tuple[EventDetector | None, SoundEventDetector | None]:
+        """What makes keywords or sound events of scores: one of them is None."""
+        if self.measure == "sound_events":
+            clock = self._rule.clock
+            later_s = self._first_sample / self.sample_rate_hz
+            clock = replace(clock, warmup_s=clock.warmup_s + later_s)
+            return None, SoundEventDetector(replace(self._rule, clock=clock))
+        how = (float(self.metadata["debounce_s"]), int(self.metadata.get("patience", 1)))
+        return EventDetector(self.labels, self.threshold, *how), None
+
+    def _output(
+        self, times_s: np.ndarray, scores: np.ndarray, *, last: bool = False
+    ) -> StreamOutput:
+        found: list[list[Any]] = [[], []]
+        for kind, finder in zip(found, self._finders, strict=True):
+            if finder is not None:
+                kind += finder.process(times_s, scores)
+                kind += finder.flush() if last else []
+        return StreamOutput(times_s, scores, *found)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return all that the stream remembers, for `numpy.savez` and `restore`.
 
         Raises:
-            RequestError: the sound comes at another rate, and the converter can't tell its state.
+            RequestError: the sound comes at another rate, whose converter can't tell its state, or
+                the detector is one of sound events.
         """
+        self.require("keywords")
         if self._resampler is not None:
             raise RequestError(
                 f"the state of a stream at {self.input_rate_hz} Hz",
@@ -210,7 +258,7 @@ class StreamingDetector:
         return {
             "place": np.array(place, np.int64),
             "pending": self._pending.copy(),
-            **{f"events_{name}": value for name, value in self._events.state().items()},
+            **{f"events_{name}": value for name, value in self._keywords.state().items()},
             **{name: value.copy() for name, value in self._state.items()},
         }
 
@@ -230,7 +278,13 @@ class StreamingDetector:
         self._pending = np.array(state["pending"], np.float32)
         self._state = {name: np.array(state[name], self._state[name].dtype) for name in shapes}
         events = {n.removeprefix("events_"): v for n, v in state.items() if n.startswith("events_")}
-        self._events.restore(events)
+        self._keywords.restore(events)
+
+    @property
+    def _keywords(self) -> EventDetector:
+        finder, _ = self._finders
+        assert finder is not None  # noqa: S101  require() has seen to it
+        return finder
 
     def _forget(self) -> None:
         self._state = self._model.initial_state()

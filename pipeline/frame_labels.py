@@ -11,7 +11,8 @@ w is the label's weight in `class_weights`, 1 if it has none; v is 1, or under a
 for a keyword. The larger of several weights holds. A step that is positive for any keyword is never
 ignored. So one data set trains models of any stride, and no label rule is baked into a record.
 
-Under the rule `event` the steps with onset < e_j ≤ offset are positive; else it is the same.
+Under the rule `event` the steps with onset < e_j − delay ≤ offset are positive; else it is the
+same. A network that may answer later hears the beginning of a sound before it must name it.
 
 The rule `exercise` is that of the classic ten-second exercise, kept for comparison: positions are
 whole milliseconds, the last one of a keyword is e = onset + length − 1, and of the steps 0 … S−1
@@ -47,6 +48,7 @@ class LabelRule:
         exercise_ms: length of the scene under the rule `exercise`, else 0.
         sample_rate_hz: of the positions.
         whole_event: the rule is `event`.
+        delay_samples: under the rule `event`, between a sound and the steps that answer for it.
         class_weights: factor of `positive_weight`, (label, factor) each; 1 for other labels.
         event_weights: (kind, weight) of the steps under events that are no keywords.
     """
@@ -63,6 +65,7 @@ class LabelRule:
     exercise_ms: int = 0
     sample_rate_hz: int = 1
     whole_event: bool = False
+    delay_samples: int = 0
     class_weights: tuple[tuple[str, float], ...] = ()
     event_weights: tuple[tuple[str, float], ...] = ()
 
@@ -95,6 +98,7 @@ class LabelRule:
             exercise_ms=1000 * scene_samples // sample_rate_hz if window.rule == "exercise" else 0,
             sample_rate_hz=sample_rate_hz,
             whole_event=window.rule == "event",
+            delay_samples=seconds_to_samples(window.delay_s, sample_rate_hz),
             class_weights=tuple(class_weights.items()),
             event_weights=tuple(event_weights.items()),
         )
@@ -143,7 +147,8 @@ def frame_labels(
             labels[first : first + EXERCISE_STEPS, label] = 1.0
             continue
         if rule.whole_event:
-            hit = (ends > onset) & (ends <= offset)
+            heard = ends - rule.delay_samples
+            hit = (heard > onset) & (heard <= offset)
         else:
             hit = (ends >= offset + rule.start_samples) & (ends <= offset + rule.end_samples)
         labels[hit, label] = 1.0

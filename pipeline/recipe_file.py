@@ -166,10 +166,10 @@ def _explain(item: ErrorDetails, recipe: type[BaseModel]) -> str:
 
 
 def _families(model: type[BaseModel]) -> set[str]:
-    """All values of `family` in a recipe's sections."""
+    """All values of `family` and `measure` in a recipe's sections."""
     found = set()
     for name, field in model.model_fields.items():
-        if name == "family":
+        if name in ("family", "measure"):
             found |= set(get_args(field.annotation))
         for nested in _nested_models(field.annotation):
             found |= _families(nested)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from schemas.errors import RequestError
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
@@ -31,6 +33,27 @@ class ReferenceEvent:
     snr_db: float = float("nan")
     source: str = ""
     speaker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundEvent:
+    """A stretch [onset_s, offset_s) of one class: said to be there, or found with a peak `score`.
+
+    Raises:
+        RequestError: not 0 ≤ onset < offset < ∞.
+    """
+
+    onset_s: float
+    offset_s: float
+    label: str
+    score: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.onset_s < self.offset_s < float("inf"):
+            raise RequestError(
+                f"an event {self.label} from {self.onset_s} to {self.offset_s} s",
+                expected="0 <= onset < offset, both finite",
+            )
 
 
 @dataclass(frozen=True, slots=True)

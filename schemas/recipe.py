@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from schemas.canonical import digest
+from schemas.errors import RecipeError
 from schemas.recipe_features import Features, Linear, LogMel, Mfcc, Pcen, Specgram
 from schemas.recipe_scene import (
     Babble,
@@ -30,10 +31,15 @@ from schemas.recipe_section import Section, with_a_group
 from schemas.recipe_speech import Speech
 from schemas.recipe_training import (
     BcResnet,
+    Collars,
     Crnn,
     Evaluation,
+    Judging,
     LabelWindow,
     Model,
+    Psds,
+    SedCrnn,
+    SoundEvents,
     StreamTcn,
     Training,
     TriggerGru,
@@ -46,6 +52,7 @@ __all__ = [
     "Babble",
     "BackgroundMaterial",
     "BcResnet",
+    "Collars",
     "CountRange",
     "Crnn",
     "Dataset",
@@ -54,6 +61,7 @@ __all__ = [
     "Evaluation",
     "Features",
     "Fractions",
+    "Judging",
     "KeywordMaterial",
     "LabelWindow",
     "Linear",
@@ -67,9 +75,12 @@ __all__ = [
     "Overlay",
     "Pcen",
     "PinnedEvent",
+    "Psds",
     "Recipe",
     "RoomMaterial",
     "Scene",
+    "SedCrnn",
+    "SoundEvents",
     "Specgram",
     "Speech",
     "Split",
@@ -205,7 +216,7 @@ class Recipe(Section):
     features: Features = LogMel()
     model: Model = StreamTcn()
     training: Training = Training()
-    evaluation: Evaluation = Evaluation()
+    evaluation: Judging = Evaluation()
     prices: Prices | None = None
 
     @model_validator(mode="after")
@@ -250,6 +261,20 @@ class Recipe(Section):
             raise ValueError(
                 f"features: a window must be longer than a hop, got {window} and {hop} samples"
             )
+
+    @property
+    def keyword_evaluation(self) -> Evaluation:
+        """How keywords are counted.
+
+        Raises:
+            RecipeError: the recipe is judged by something else.
+        """
+        if not isinstance(self.evaluation, Evaluation):
+            raise RecipeError(
+                f"evaluation.measure is {self.evaluation.measure}",
+                expected="keywords: what was asked for counts misses and false accepts",
+            )
+        return self.evaluation
 
     @property
     def labels(self) -> tuple[str, ...]:

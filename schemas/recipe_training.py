@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from schemas.recipe_augmentation import Augmentation
 from schemas.recipe_scene import NegativeKind
@@ -55,7 +55,18 @@ class Crnn(Section):
     dropout: float = Field(0.1, ge=0, lt=1)
 
 
-Model = Annotated[StreamTcn | TriggerGru | BcResnet | Crnn, Field(discriminator="family")]
+class SedCrnn(Section):
+    """For sounds that overlap: more frequency before the recurrent layer than `crnn` has."""
+
+    made_for: ClassVar[tuple[str, ...]] = _CAUSAL
+    family: Literal["sed_crnn"] = "sed_crnn"
+    filters: int = Field(24, ge=4, le=256, description="of the first convolution; then twice")
+    units: int = Field(64, ge=4, le=512)
+    num_layers: int = Field(1, ge=1, le=4)
+    dropout: float = Field(0.2, ge=0, lt=1)
+
+
+Model = Annotated[StreamTcn | TriggerGru | BcResnet | Crnn | SedCrnn, Field(discriminator="family")]
 """A recipe's `model`, by its `family`."""
 
 
@@ -73,6 +84,9 @@ class LabelWindow(Section):
     )
     start_s: float = -0.05
     end_s: float = 0.25
+    delay_s: float = Field(
+        0.0, ge=0, le=10, description="event: a step answers for what was heard so long ago"
+    )
     ignore_fraction: float = Field(0.45, ge=0, le=1)
     ignore_after_s: float = Field(0.5, ge=0)
 
@@ -80,6 +94,8 @@ class LabelWindow(Section):
     def _not_empty(self) -> LabelWindow:
         if self.start_s >= self.end_s:
             raise ValueError("end_s must be after start_s")
+        if self.delay_s and self.rule != "event":
+            raise ValueError(f"delay_s goes with the rule event, not {self.rule}")
         return self
 
 
@@ -148,8 +164,9 @@ class Training(Fitting):
 
 
 class Evaluation(Section):
-    """How detections are counted."""
+    """How detections of keywords are counted."""
 
+    measure: Literal["keywords"] = "keywords"
     debounce_s: float = Field(1.0, ge=0)
     hit_window_s: float = Field(1.0, ge=0)
     patience: int = Field(
@@ -160,3 +177,50 @@ class Evaluation(Section):
     def rule(self) -> dict[str, Any]:
         """Return what models/event_matching.py counts by."""
         return self.model_dump(include={"debounce_s", "hit_window_s", "patience"})
+
+
+class Collars(Section):
+    """How far an event's ends may lie from the reference's: those of sed_eval."""
+
+    onset_s: float = Field(0.2, gt=0)
+    offset_s: float = Field(0.2, gt=0)
+    offset_share: float = Field(
+        0.5, ge=0, le=1, description="of the reference's length, where that is more"
+    )
+
+
+class Psds(Section):
+    """Parameters of the polyphonic sound detection score; defaults are DCASE's second scenario."""
+
+    dtc: float = Field(0.1, ge=0, le=1, description="share of a detection that must be its class")
+    gtc: float = Field(0.1, ge=0, le=1, description="share of an event that must be detected")
+    cttc: float = Field(0.3, ge=0, le=1, description="share of another class in a cross-trigger")
+    alpha_ct: float = Field(0.5, ge=0, le=1, description="cost of cross-triggers")
+    alpha_st: float = Field(1.0, ge=0, description="cost of differences between classes")
+    e_max: float = Field(100.0, gt=0, description="false positives per hour")
+
+
+class SoundEvents(Section):
+    """How events with an onset and an offset are found and counted."""
+
+    measure: Literal["sound_events"] = "sound_events"
+    medians_s: tuple[Annotated[float, Field(ge=0, le=10)], ...] = Field(
+        (0.2, 0.6, 1.4),
+        min_length=1,
+        description="lengths of median filter; validation chooses one for each class",
+    )
+    min_duration_s: float = Field(0.2, ge=0, le=60, description="of an event")
+    collars: Collars = Collars()
+    psds: Psds = Psds()
+
+
+def _measure(value: Any) -> str:
+    found = value.get("measure") if isinstance(value, dict) else getattr(value, "measure", None)
+    return str(found or "keywords")
+
+
+Judging = Annotated[
+    Annotated[Evaluation, Tag("keywords")] | Annotated[SoundEvents, Tag("sound_events")],
+    Discriminator(_measure),
+]
+"""A recipe's `evaluation`, by its `measure`; keywords where it has none."""

@@ -137,7 +137,7 @@ def _listen(workspace: Workspace, picture: Path) -> dict[str, Any]:
     outs.append(detector.finish())
     spent_s = time.perf_counter() - began_s
     detections = [d for out in outs for d in out.detections]
-    window_s = workspace.recipe.evaluation.hit_window_s
+    window_s = workspace.recipe.keyword_evaluation.hit_window_s
     matching = match_events(detections, truth, hit_window_s=window_s)
     png = detector_output(
         stream,

@@ -56,9 +56,11 @@ class Lines(_Nothing):
         if self._as_json:
             show_json(line)
             return
-        minutes, seconds = divmod(line["time_s"], 60.0)
-        when = f"{int(minutes)}:{seconds:05.2f}"
-        show(f"{when:>8}  {line['label']}  score {line['score']:.3f}  {line.get('file', '')}")
+        when = _clock(_when_s(line))
+        until = f" to {_clock(line['offset_s'])}" if "offset_s" in line else ""
+        show(
+            f"{when:>8}{until}  {line['label']}  score {line['score']:.3f}  {line.get('file', '')}"
+        )
 
 
 class Command(_Nothing):
@@ -129,9 +131,10 @@ class Clips(_Nothing):
         """Plan a clip."""
         rate = self._source.rate_hz
         start = max(0, round((line["onset_s"] - _BEFORE_S) * rate))
-        name = f"{_plain(Path(self._source.name).stem)}__t{round(1000 * line['time_s']):09d}"
+        name = f"{_plain(Path(self._source.name).stem)}__t{round(1000 * _when_s(line)):09d}"
         path = self._folder / f"{name}__{_plain(line['label'])}.wav"
-        self._waiting.append((start, round((line["time_s"] + _AFTER_S) * rate), path))
+        stop_s = line.get("offset_s", _when_s(line)) + _AFTER_S
+        self._waiting.append((start, round(stop_s * rate), path))
         self._write(self._next)
 
     def ends(self) -> None:
@@ -165,7 +168,7 @@ class Chimes(_Nothing):
 
     def found(self, line: dict[str, Any]) -> None:
         """Note when."""
-        self._times_s.append(line["time_s"])
+        self._times_s.append(_when_s(line))
 
     def ends(self) -> None:
         """Write the copy."""
@@ -206,8 +209,8 @@ class Picture(_Nothing):
 
     def found(self, line: dict[str, Any]) -> None:
         """Keep the detection."""
-        if line["time_s"] < _PICTURED_S:
-            self._found.append(Detection(line["time_s"], line["label"], line["score"]))
+        if _when_s(line) < _PICTURED_S:
+            self._found.append(Detection(_when_s(line), line["label"], line["score"]))
 
     def ends(self) -> None:
         """Draw."""
@@ -244,6 +247,16 @@ def place_of(wanted: Path, path: Path, suffix: str, many: bool) -> Path:
     if many:
         raise RequestError(f"one file {wanted} for several recordings", fix="name a folder")
     return wanted
+
+
+def _when_s(line: dict[str, Any]) -> float:
+    """When it fired; of a sound event, its onset."""
+    return float(line.get("time_s", line["onset_s"]))
+
+
+def _clock(time_s: float) -> str:
+    minutes, seconds = divmod(time_s, 60.0)
+    return f"{int(minutes)}:{seconds:05.2f}"
 
 
 def _with_chimes(block: np.ndarray, first: int, starts: list[int], chime: np.ndarray) -> np.ndarray:

@@ -46,7 +46,10 @@ class Output(Protocol):
         """Take a piece of the sound and what the detector made of it."""
 
     def found(self, line: dict[str, Any]) -> None:
-        """Take a detection: `time_s`, `onset_s`, `label`, `score`, and the `file` it is in."""
+        """Take a detection: `time_s`, `onset_s`, `label`, `score`, and the `file` it is in.
+
+        A sound event has `offset_s` and no `time_s`.
+        """
 
     def ends(self) -> None:
         """The source has ended, without an error."""
@@ -78,11 +81,11 @@ def listen(
         nonlocal num_found
         for sink in sinks:
             sink.heard(samples, scored)
-        for detection in scored.detections:
+        for line in _lines(scored, lag_s):
             num_found += 1
-            line = _line(detection, lag_s) | ({"file": source.name} if source.path else {})
+            told = line | ({"file": source.name} if source.path else {})
             for sink in sinks:
-                sink.found(line)
+                sink.found(told)
 
     try:
         for piece in source.pieces:
@@ -107,10 +110,10 @@ def detect_file(detector: StreamingDetector, path: Path) -> Iterator[dict[str, A
     lag_s = _onset_lag_s(detector)
     try:
         for block in stream_audio(path, detector.sample_rate_hz):
-            yield from (_line(d, lag_s) for d in detector.process(block).detections)
+            yield from _lines(detector.process(block), lag_s)
     except AudioError as error:
         raise AudioError(f"{path}: {error.received}") from error
-    yield from (_line(d, lag_s) for d in detector.finish().detections)
+    yield from _lines(detector.finish(), lag_s)
 
 
 def file_source(path: Path, rate_hz: int) -> Source:
@@ -177,6 +180,17 @@ def live_pieces(buffer: LiveBuffer) -> Iterator[Piece]:
     """Yield what a buffer holds, as it comes, until it ends."""
     while (piece := buffer.get()) is not None:
         yield piece
+
+
+def _lines(output: StreamOutput, lag_s: float) -> Iterator[dict[str, Any]]:
+    yield from (_line(detection, lag_s) for detection in output.detections)
+    for event in output.events:
+        yield {
+            "onset_s": round(event.onset_s, 4),
+            "offset_s": round(event.offset_s, 4),
+            "label": event.label,
+            "score": round(event.score, 5),
+        }
 
 
 def _line(detection: Detection, lag_s: float) -> dict[str, Any]:

@@ -38,7 +38,9 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
 
     Raises:
         AudioError: the recording can't be read.
+        RequestError: the detector finds sound events.
     """
+    detector.require("keywords")
     found = list(detect_file(detector, path))
     out.mkdir(parents=True, exist_ok=True)
     stem, digest = re.sub(r"[^A-Za-z0-9]+", "_", path.stem)[:60].strip("_"), _digest(path)

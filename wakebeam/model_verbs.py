@@ -145,7 +145,9 @@ def evaluate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Count misses and false accepts per hour, with intervals; write text, JSON, curves and HTML.
+    """Count misses and false accepts per hour, with intervals, or sound events, with F1 and PSDS.
+
+    Writes text, JSON, curves and HTML.
 
     MODEL is a trained model; with --stream it may be an export too. Its threshold is the one that
     validation chose. A stream set of which the model has learnt some clips is refused by name.
@@ -171,7 +173,8 @@ def evaluate(
             expected="MODEL --dataset DATA, MODEL --stream FOLDER, or "
             "MODEL --stream WAV --labels TXT",
         )
-    from models.report_text import report_text
+    from models.measures import measure_of
+    from models.model_files import read_card
 
     where = model
     if stream is not None:
@@ -188,15 +191,14 @@ def evaluate(
                 allow_leak=allow_leak,
                 progress=update,
             )
+        values = report.values
     else:
-        from models.evaluation import evaluate as evaluate_model
-
-        report = evaluate_model(model, str(dataset))
+        values = measure_of(read_card(model)["evaluation"]).evaluate(model, str(dataset))
     if as_json:
-        show_json(report.values)
+        show_json(values)
     else:
-        show(report_text(report.values))
-        show(f"curves, and the worst to listen to: {where / 'evaluation.html'}")
+        show(measure_of(values).report_text(values))
+        show(f"the same with curves: {where / 'evaluation.html'}")
 
 
 @APP.command(epilog="Example: wakebeam export w/model --out w/export --dataset w/data")

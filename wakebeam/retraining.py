@@ -40,13 +40,14 @@ def retrain(
         The comparison, with `promoted` and the folder that the model before went to.
 
     Raises:
-        RequestError: another retraining is unfinished here.
+        RequestError: another retraining is unfinished here, or what is judged isn't keywords.
     """
     from models.detection_task import DetectionTask
     from models.model_files import WEIGHTS_NAME, read_card, write_json
     from models.promotion import compare_models
     from wakebeam.stages import fit_task
 
+    judging = workspace.recipe.keyword_evaluation
     candidate = workspace.folder / "candidate"
     state = _read(candidate / _STATE)
     if not since.exists() and state.get("kept"):  # killed between the two renames
@@ -72,7 +73,6 @@ def retrain(
     training = workspace.recipe.training.model_copy(update={"init_from": str(since.resolve())})
     recipe = workspace.recipe.model_copy(update={"training": training})
     fit_task(partial(DetectionTask, recipe, workspace.data), training, candidate)
-    judging = workspace.recipe.evaluation
     found = compare_models(since, candidate, test_on or workspace.data, judging)
     write_json(candidate / _COMPARISON, found)
     if not found["better"]:

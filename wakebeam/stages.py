@@ -140,7 +140,7 @@ def make_model(workspace: Workspace, **how: bool) -> Any:
     Raises:
         DatasetError: the data set was made from another recipe.
     """
-    from models.detection_task import DetectionTask
+    from models.measures import measure_of
 
     changes = read_dataset(workspace.data).first.changes(workspace.recipe)
     if changes:
@@ -150,7 +150,8 @@ def make_model(workspace: Workspace, **how: bool) -> Any:
             fix="run `wakebeam synth --overwrite` first, or change the recipe back",
         )
     recipe = workspace.recipe
-    make = partial(DetectionTask, recipe, workspace.data, cache=_filled_cache(workspace))
+    measure = measure_of(recipe.evaluation.model_dump())
+    make = partial(measure.task, recipe, workspace.data, cache=_filled_cache(workspace))
     return fit_task(make, recipe.training, workspace.model, **how)
 
 
@@ -245,20 +246,18 @@ def _train_stage(workspace: Workspace, overwrite: bool) -> tuple[str, str]:
 
 
 def _evaluate_stage(workspace: Workspace) -> tuple[str, str]:
-    from models.evaluation import evaluate, evaluation_identity
+    from models.evaluation import evaluation_identity
+    from models.measures import measure_of
     from models.model_files import read_card
 
-    wanted = evaluation_identity(
-        read_card(workspace.model), read_dataset(workspace.data).identity()
-    )
+    card = read_card(workspace.model)
+    measure = measure_of(card["evaluation"])
+    wanted = evaluation_identity(card, read_dataset(workspace.data).identity())
     values = _report(workspace)
     state = "current"
     if values.get("model") != wanted:
-        values, state = evaluate(workspace.model, workspace.data).values, "made"
-    return state, (
-        f"{100 * values['miss_rate']:.1f} % missed, "
-        f"{values['false_accepts_per_hour']:.2f} false accepts/h on test"
-    )
+        values, state = measure.evaluate(workspace.model, workspace.data), "made"
+    return state, measure.headline(values)
 
 
 def _export_stage(workspace: Workspace) -> tuple[str, str]:

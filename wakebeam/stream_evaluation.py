@@ -70,10 +70,12 @@ def evaluate_stream(
         The report and its folder.
 
     Raises:
-        RequestError: the labels are wrong, name no keyword, or lie beyond the recording.
+        RequestError: the labels are wrong, name no keyword, or lie beyond the recording; or the
+            detector finds sound events.
         DatasetError: the stream set is damaged, or the model was trained on some of it.
     """
     with _stream_of(model) as detector:
+        detector.require("keywords")
         if labels is None:
             made = read_stream_set(stream)
             material = _of_set(stream, made, detector)

@@ -23,19 +23,20 @@ def run(
     overwrite: Overwrite = False,
 ) -> None:
     """Make all that is not already made: bank, data set, model, evaluation, export."""
-    from models.report_text import report_text
+    from models.measures import measure_of
     from wakebeam.stages import run_all
     from wakebeam.workspace import Workspace
 
     workspace = Workspace.open(recipe, set_ or ()).on(machine, set_ or ())
     with workspace.alone():
         values = run_all(workspace, num_workers=num_workers, overwrite=overwrite)
-    show(report_text(values))
+    measure = measure_of(values)
+    show(measure.report_text(values))
     if not workspace.recipe.material.negative:
         say(NO_NEGATIVES)
-    if values["miss_rate"] > _USELESS:
+    if measure.share_missed(values) > _USELESS:
         say(
-            "this detector misses most keywords: give it more takes, more examples "
+            "this detector misses most of what it is for: give it more takes, more examples "
             "(dataset.num_examples) or more epochs (training.epochs)"
         )
     else:

@@ -15,6 +15,7 @@ import tf_keras as keras
 
 from models.zoo.bc_resnet import BcResnetNetwork
 from models.zoo.crnn import CrnnNetwork
+from models.zoo.sed_crnn import SedCrnnNetwork
 from models.zoo.stream_tcn import StreamTcnNetwork
 from models.zoo.trigger_gru import TriggerGruNetwork
 from schemas.recipe import Model
@@ -22,6 +23,7 @@ from schemas.recipe import Model
 NETWORKS: dict[str, type[keras.Model]] = {
     "bc_resnet": BcResnetNetwork,
     "crnn": CrnnNetwork,
+    "sed_crnn": SedCrnnNetwork,
     "stream_tcn": StreamTcnNetwork,
     "trigger_gru": TriggerGruNetwork,
 }

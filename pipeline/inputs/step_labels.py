@@ -50,7 +50,8 @@ def step_labels(events: Events, rule: LabelRule) -> tuple[tf.Tensor, tf.Tensor]:
         begun = exercise_step(last_ms(onset, offset, rule), rule)
         hit = keyword & (steps > begun) & (steps <= begun + EXERCISE_STEPS)
     elif rule.whole_event:
-        hit = keyword & (ends > onset) & (ends <= offset)
+        heard = ends - rule.delay_samples
+        hit = keyword & (heard > onset) & (heard <= offset)
     else:
         hit = keyword & (ends >= offset + rule.start_samples) & (ends <= offset + rule.end_samples)
     length = tf.cast(offset - onset, tf.float64)

@@ -17,7 +17,16 @@ from pipeline.frame_labels import LabelRule, frame_labels
 from pipeline.inputs.step_labels import Events, step_labels
 from pipeline.mel import mel_bands
 from schemas import example as names
-from schemas.recipe import BcResnet, Crnn, LabelWindow, LogMel, Specgram, StreamTcn, TriggerGru
+from schemas.recipe import (
+    BcResnet,
+    Crnn,
+    LabelWindow,
+    LogMel,
+    SedCrnn,
+    Specgram,
+    StreamTcn,
+    TriggerGru,
+)
 
 GRU = {"features": Specgram(), "model": TriggerGru(filters=24, units=16), "sample_rate_hz": 44100}
 TCN = {"features": LogMel(), "model": StreamTcn(channels=24), "sample_rate_hz": 16000}
@@ -27,7 +36,14 @@ CRNN = {
     "model": Crnn(filters=6, units=8, num_layers=2),
     "sample_rate_hz": 16000,
 }
-EVERY = pytest.mark.parametrize("config", [TCN, GRU, BC, CRNN], ids=["tcn", "gru", "bc", "crnn"])
+SED = {
+    "features": LogMel(),
+    "model": SedCrnn(filters=6, units=8, num_layers=2),
+    "sample_rate_hz": 16000,
+}
+EVERY = pytest.mark.parametrize(
+    "config", [TCN, GRU, BC, CRNN, SED], ids=["tcn", "gru", "bc", "crnn", "sed"]
+)
 
 
 def _detector(config) -> Detector:
@@ -114,9 +130,12 @@ def test_the_silence_after_a_stream_is_not_listened_to(tmp_path) -> None:
         assert silent.process(audio).detections + silent.finish().detections == []
 
 
-def test_labels_in_the_graph_equal_the_plain_rule() -> None:
+@pytest.mark.parametrize(
+    "window", [LabelWindow(), LabelWindow(rule="event"), LabelWindow(rule="event", delay_s=0.21)]
+)
+def test_labels_in_the_graph_equal_the_plain_rule(window: LabelWindow) -> None:
     rule = LabelRule.of(
-        LabelWindow(),
+        window,
         labels=("a", "b"),
         num_steps=200,
         warmup_samples=0,
@@ -147,3 +166,14 @@ def test_labels_in_the_graph_equal_the_plain_rule() -> None:
         np.testing.assert_array_equal(labels[i].numpy(), expected[0])
         np.testing.assert_array_equal(weights[i].numpy(), expected[1])
     assert 0 < labels.numpy().mean() < 0.2
+
+
+def test_a_delayed_step_answers_for_what_was_heard_before() -> None:
+    how = {"labels": ("a",), "num_steps": 20, "warmup_samples": 0, "hop_samples": 640}
+    how |= {"sample_rate_hz": 16000, "positive_weight": 1.0}
+    event = np.array([1600]), np.array([6400]), np.array([0])
+    plain = LabelRule.of(LabelWindow(rule="event"), **how)
+    late = LabelRule.of(LabelWindow(rule="event", delay_s=0.2), **how)
+    heard = np.flatnonzero(frame_labels(plain, *event)[0][:, 0])
+    assert heard.tolist() == list(range(2, 10))
+    np.testing.assert_array_equal(np.flatnonzero(frame_labels(late, *event)[0][:, 0]), heard + 5)

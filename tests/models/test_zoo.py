@@ -15,7 +15,7 @@ from models.zoo import NETWORKS, build_network
 from models.zoo.bc_resnet import FrequencyTaps
 from models.zoo.cost import count_multiply_adds, multiply_adds_per_step
 from schemas.errors import TrainingError
-from schemas.recipe import BcResnet, Crnn, LogMel, Model, Specgram, StreamTcn, TriggerGru
+from schemas.recipe import BcResnet, Crnn, LogMel, Model, SedCrnn, Specgram, StreamTcn, TriggerGru
 
 SECTIONS = get_args(get_args(Model)[0])
 
@@ -44,6 +44,8 @@ def test_docstrings_say_what_a_user_has_to_know(family: str) -> None:
         (BcResnet(channels=54), 243_649),
         (Crnn(filters=8, units=28), 10_309),
         (Crnn(filters=40, units=128), 220_369),
+        (SedCrnn(filters=16), 59_617),
+        (SedCrnn(filters=32, units=128), 235_969),
     ],
 )
 def test_small_detectors_go_from_ten_to_250_thousand(config, parameters: int) -> None:
@@ -51,7 +53,10 @@ def test_small_detectors_go_from_ten_to_250_thousand(config, parameters: int) ->
 
 
 @pytest.mark.parametrize("num_features", [20, 33, 64])
-@pytest.mark.parametrize("config", [BcResnet(channels=8), Crnn(filters=4, units=4), StreamTcn()])
+@pytest.mark.parametrize(
+    "config",
+    [BcResnet(channels=8), Crnn(filters=4, units=4), SedCrnn(filters=4, units=4), StreamTcn()],
+)
 def test_networks_take_any_number_of_bands(config, num_features: int) -> None:
     network = build_network(config, num_features=num_features, num_labels=3)
     steps = network(tf.zeros([2, 24, num_features])).shape
