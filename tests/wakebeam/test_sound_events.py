@@ -77,7 +77,7 @@ def test_the_export_tells_onset_and_offset(fitted) -> None:
     chirp = read_audio(fitted.folder / "kw/3.wav")[0][:, 0]
     silence = np.random.default_rng(0).standard_normal(24_000) * 0.01
     write(fitted.folder / "x.wav", np.concatenate([silence, chirp, silence]))
-    lines = fitted("detect", "--model", "w/export", "x.wav").stdout.splitlines()
+    lines = fitted("detect", "--model", "w/export", "--json", "x.wav").stdout.splitlines()
     found = [json.loads(line) for line in lines]
     assert {tuple(sorted(row)) for row in found} == {("label", "offset_s", "onset_s", "score")}
     begin_s = (24_000 + 3_000) / 16_000
