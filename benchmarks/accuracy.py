@@ -1,0 +1,208 @@
+"""Misses and false accepts per hour on streams of real recordings, by the product's defaults.
+
+    python -m benchmarks.accuracy                        four keywords, three seeds: hours
+    python -m benchmarks.accuracy alexa --seeds 1        less
+
+The preset `wake-word` as `wakebeam init` writes it, for the recordings of `../shared/data`. Half of
+each class of recordings is the test's, by a stable hash of the file; one phrase and one fold of the
+noises are heard in no training at all, and another phrase in none but validation. The stream is
+made by `wakebeam stream-set` (1.15 h, 10 dB), the same for all seeds; leaks are refused. Training
+is `wakebeam run`: recipe to export.
+
+Two results of each run: at the threshold that validation chose, and the fewest misses that any
+threshold has on this stream within a limit of false accepts, which is how a curve is read and no
+forecast. The table has medians of the seeds; intervals are those of the median run. PocketSphinx
+hears the same streams where POCKETSPHINX_PYTHON names an interpreter that has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from models.event_matching import match_events
+from pipeline.recipe_template import recipe_template
+from schemas.detection import Detection
+from wakebeam.stream_evaluation import read_audacity_labels
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared/data"
+LIMITS = (0.0, 0.5, 1.0, 2.0)
+HOURS = 1.15
+_SPLITS = (
+    "{train: 0.4, validation: 0.1, test: 0.5, keep: {.flac: test, flac: validation, '3': test}}"
+)
+_ALL_TEST, _ALL_VALIDATION = r"(\.flac)$", "(flac)$"
+_FOLD = r"(?:^|/)(\d)-"
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """What is heard beside a keyword.
+
+    Attributes:
+        unheard: phrase of the test alone.
+        validated: phrase of validation alone.
+        others: phrases that are divided like all else.
+        near_misses: a folder of them, divided.
+        pronounced: for PocketSphinx, word by word.
+    """
+
+    unheard: str
+    validated: str
+    others: tuple[str, ...]
+    pronounced: str
+    near_misses: str | None = None
+
+
+_SMART_MIRROR = "smart=S M AA R T,mirror=M IH R ER"
+_HEY_SAVANT = "hey=HH EY,savant=S AH V AA N T"
+_NEAR_MISSES = "hey_savant_near_misses"
+KEYWORDS = {
+    "alexa": Keyword("smart_mirror", "hey_savant", ("athena",), "alexa=AH L EH K S AH"),
+    "smart_mirror": Keyword("alexa", "hey_savant", ("athena",), _SMART_MIRROR),
+    "athena": Keyword("smart_mirror", "hey_savant", ("alexa",), "athena=AH TH IY N AH"),
+    "hey_savant": Keyword("athena", "smart_mirror", ("alexa",), _HEY_SAVANT, _NEAR_MISSES),
+}
+
+
+def recipe_text(name: str) -> str:
+    """Return the preset's recipe for a keyword."""
+    keyword, takes = KEYWORDS[name], DATA / "keywords"
+    negative = [
+        (takes / keyword.unheard, "speech", _ALL_TEST),
+        (takes / keyword.validated, "speech", _ALL_VALIDATION),
+        *((takes / other, "speech", None) for other in keyword.others),
+        *((DATA / "negatives" / f"sentences_{which}", "speech", None) for which in ("en", "es")),
+    ]
+    if keyword.near_misses:
+        negative.append((DATA / "negatives" / keyword.near_misses, "near_miss", None))
+    return recipe_template(
+        name=name,
+        keyword=[(str(takes / name), name, None)],
+        negative=[(str(path), kind, pattern) for path, kind, pattern in negative],
+        background=[(str(DATA / "backgrounds/esc10"), _FOLD)],
+    )
+
+
+def run(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
+    """Train with one seed and judge on the keyword's stream; return the report and the minutes."""
+    folder = ROOT / f"accuracy-{name}-{seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text(recipe_text(name), encoding="utf-8")
+    bank = f"material.bank={ROOT / f'accuracy-bank-{name}'}"
+    how = [w for s in (f"seed={seed}", f"splits={_SPLITS}", bank, *settings) for w in ("--set", s)]
+    stream = ROOT / f"accuracy-stream-{name}"
+    options = ["--hours", str(HOURS), "--seed", "1", "--out", str(stream), "--overwrite"]
+    began_s = time.monotonic()
+    _wakebeam("run", str(folder), *how)
+    minutes = (time.monotonic() - began_s) / 60
+    _wakebeam("stream-set", str(folder), *how, *options)
+    said = _wakebeam("evaluate", str(folder / "export"), "--stream", str(stream), "--json")
+    return json.loads(said) | {"minutes": minutes}
+
+
+def fewest_misses(values: dict[str, Any], limit: float) -> float | None:
+    """Return the lowest miss rate of any threshold within a limit of false accepts per hour."""
+    allowed = [
+        p["miss_rate"] for p in values["sweep"] if p["false_accepts_per_hour"] <= limit + 1e-9
+    ]
+    return min(allowed, default=None)
+
+
+def row(name: str, runs: list[dict[str, Any]]) -> list[str]:
+    """Return the cells of a keyword: medians of its runs."""
+    middle = sorted(runs, key=lambda r: fewest_misses(r, 1.0) or 0.0)[len(runs) // 2]
+    low, high = (100 * bound for bound in middle["miss_interval"])
+    rates = [[fewest_misses(r, limit) for r in runs] for limit in LIMITS]
+    return [
+        name,
+        *(_percent(statistics.median(1.0 if x is None else x for x in of)) for of in rates),
+        f"{100 * middle['miss_rate']:.1f} % ({low:.1f} … {high:.1f}) at "
+        f"{middle['false_accepts_per_hour']:.2f}/h",
+        f"{middle['num_keywords']} in {middle['hours']:.2f} h",
+        f"{statistics.median(r['minutes'] for r in runs):.1f}",
+    ]
+
+
+def pocketsphinx(name: str) -> list[str]:
+    """Return PocketSphinx's cells on the keyword's stream; none where it isn't there."""
+    interpreter = os.environ.get("POCKETSPHINX_PYTHON")
+    if not interpreter:
+        return []
+    stream = ROOT / f"accuracy-stream-{name}"
+    script = str(Path(__file__).parent / "pocketsphinx_peer.py")
+    words = [interpreter, script, str(stream), KEYWORDS[name].pronounced]
+    said = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = {"sweep": [_counted(stream, name, heard) for heard in json.loads(said).values()]}
+    cells = [fewest_misses(found, limit) for limit in LIMITS]
+    return [
+        f"{name}, PocketSphinx",
+        *("-" if c is None else _percent(c) for c in cells),
+        "",
+        "",
+        "",
+    ]
+
+
+def _counted(stream: Path, name: str, heard: list[tuple[str, float]]) -> dict[str, float]:
+    """What [(file, seconds)] are against the stream's labels, by wakebeam's own rule."""
+    misses = alarms = events = 0
+    hours = 0.0
+    for labels in sorted(stream.glob("stream-???.txt")):
+        truth = read_audacity_labels(labels, [name])
+        found = [Detection(time_s, name, 1.0) for file, time_s in heard if file == labels.stem]
+        matching = match_events(found, truth, hit_window_s=1.0)
+        misses, alarms = misses + len(matching.misses), alarms + len(matching.false_accepts)
+        events += len(truth)
+        hours += soundfile.info(labels.with_suffix(".wav")).duration / 3600
+    return {"miss_rate": misses / events, "false_accepts_per_hour": alarms / hours}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _wakebeam(*words: str) -> str:
+    command = [sys.executable, "-m", "wakebeam.cli", *words]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("keywords", nargs="*", default=list(KEYWORDS), metavar="KEYWORD")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], dest="settings")
+    asked = parser.parse_args()
+    if not DATA.exists():
+        sys.exit(f"the recordings are not there: {DATA}")
+    head = [
+        "keyword",
+        *(f"≤ {limit:g}/h" for limit in LIMITS),
+        "own threshold",
+        "events",
+        "minutes",
+    ]
+    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head), flush=True)
+    for name in asked.keywords:
+        runs = [run(name, seed, asked.settings) for seed in range(1, asked.seeds + 1)]
+        for cells in (row(name, runs), pocketsphinx(name)):
+            if cells:
+                print("| " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
