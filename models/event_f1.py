@@ -26,6 +26,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
 from schemas.detection import SoundEvent
 from schemas.errors import RequestError
 from schemas.recipe import Collars
@@ -133,19 +137,11 @@ def _near(found: SoundEvent, reference: SoundEvent, collars: Collars) -> bool:
 
 
 def _most_matches(partners: Sequence[Sequence[int]]) -> int:
-    """Return the size of a maximum matching; `partners[i]` are those that i may take.
-
-    Each i in turn takes a free partner, or one whose owner can move to another (Kuhn 1955).
-    """
-    owner: dict[int, int] = {}
-
-    def settle(i: int, tried: set[int]) -> bool:
-        for partner in partners[i]:
-            if partner not in tried:
-                tried.add(partner)
-                if partner not in owner or settle(owner[partner], tried):
-                    owner[partner] = i
-                    return True
-        return False
-
-    return sum(settle(i, set()) for i in range(len(partners)))
+    """Return the size of a maximum matching; `partners[i]` are those that i may take."""
+    rows = [i for i, these in enumerate(partners) for _ in these]
+    columns = [partner for these in partners for partner in these]
+    if not rows:
+        return 0
+    shape = (len(partners), max(columns) + 1)
+    may = csr_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape)
+    return int(np.count_nonzero(maximum_bipartite_matching(may, perm_type="column") >= 0))

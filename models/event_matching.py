@@ -31,6 +31,9 @@ from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 THRESHOLDS = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 12.0, 91)))
 """The thresholds of every sweep: equally spaced in log odds, from 0.0025 to 0.999994."""
 
+_ROUNDING_S = 1e-6
+"""Times are sums of floats: what lies on an edge shall lie there wherever it is in a stream."""
+
 COST_LIMITS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """False accepts per hour at which `event_cost` looks at the miss rate."""
 
@@ -111,14 +114,14 @@ class EventDetector:
                 continue
             time_s = float(times_s[start])
             if self._open[i] is None and not before[start]:
-                if time_s - self._last_start_s[i] < self._debounce_s:
+                if time_s - self._last_start_s[i] < self._debounce_s - _ROUNDING_S:
                     continue
                 self._last_start_s[i] = time_s
                 self._open[i] = Detection(time_s, self._labels[i], 0.0)
             event = self._open[i]
             if event is not None:
                 run_times, run = times_s[start:stop], scores[start:stop]
-                inside = run[run_times - event.time_s <= self._debounce_s]
+                inside = run[run_times - event.time_s <= self._debounce_s + _ROUNDING_S]
                 peak = max(event.score, float(inside.max(initial=0.0)))
                 self._open[i] = Detection(event.time_s, event.label, peak)
                 ended += self._close_if_past(i, float(run_times[-1]))
@@ -127,7 +130,7 @@ class EventDetector:
 
     def _close_if_past(self, i: int, now_s: float) -> list[Detection]:
         event = self._open[i]
-        if event is None or now_s - event.time_s <= self._debounce_s:
+        if event is None or now_s - event.time_s <= self._debounce_s + _ROUNDING_S:
             return []
         self._open[i] = None
         return [event]
@@ -170,7 +173,8 @@ def match_events(
             i
             for i, event in enumerate(keywords)
             if event.label == detection.label
-            and event.onset_s <= detection.time_s <= event.offset_s + hit_window_s
+            and detection.time_s - event.onset_s >= -_ROUNDING_S
+            and detection.time_s - event.offset_s <= hit_window_s + _ROUNDING_S
         ]
         free = [i for i in inside if i not in hit_by]
         if free:

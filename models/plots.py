@@ -37,7 +37,7 @@ def miss_curve(points: Sequence[OperatingPoint], chosen: OperatingPoint, title: 
     axes.set_ylim(0, 100)
     axes.set_xlabel("false accepts per hour")
     axes.set_ylabel("keywords missed, %")
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     axes.grid(color="#dddddd")
     axes.legend()
     return _png(figure)
@@ -68,7 +68,7 @@ def det_curve(points: Sequence[OperatingPoint], chosen: OperatingPoint, title: s
     axes.set_yticks(norm.ppf(_DET_MISSES), [f"{100 * p:g}" for p in _DET_MISSES])
     axes.set_xlabel("false accepts per hour, by seconds without a keyword")
     axes.set_ylabel("keywords missed, %")
-    axes.set_title(f"DET, {title}")
+    axes.set_title(f"DET, {title}", parse_math=False)
     axes.grid(color="#dddddd")
     axes.legend()
     return _png(figure)
@@ -112,7 +112,7 @@ def detector_output(
         extent=(0, len(audio) / sample_rate_hz, 0, sample_rate_hz / 2000),
     )
     top.set_ylabel("kHz")
-    top.set_title(title)
+    top.set_title(title, parse_math=False)
     for event in events:
         keyword = event.kind == "keyword"
         colour = _GREEN if keyword else _GREY
@@ -144,7 +144,7 @@ def class_scores(shares: dict[str, float], title: str) -> bytes:
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("%")
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     axes.grid(axis="x", color="#dddddd")
     return _png(figure)
 
@@ -165,7 +165,7 @@ def attention_map(weights: np.ndarray, text: str, answer: str, title: str) -> by
     axes.set_yticks(range(len(answer)), list(answer))
     axes.set_xlabel("read")
     axes.set_ylabel("written")
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     figure.colorbar(shown, ax=axes, label="weight")
     return _png(figure)
 

@@ -5,7 +5,7 @@ zeros before the start and after the end), a run of steps at or above its thresh
 runs shorter than `min_steps` are dropped. Step j, known at t_j = warmup + (j + 1)·hop, speaks
 for the hop that ends at t_j − delay; so a run from step i to step j is the event
 
-    [t_i − hop − delay, t_j − delay), cut at 0
+    [t_i − hop − delay, t_j − delay), cut where the sound begins
 
 and its score the highest filtered one. A run that the end of the sound cuts off lasts until then,
 as nobody heard it end. An event of a stream is told when the run is over, that is delay + half a
@@ -37,17 +37,19 @@ class EventClock:
         warmup_s: heard before the first step's own hop.
         delay_s: between a sound and the step that answers for it.
         min_steps: fewest steps of an event.
+        first_s: when the sound begins: after a gap in a stream, later than 0.
     """
 
     hop_s: float
     warmup_s: float = 0.0
     delay_s: float = 0.0
     min_steps: int = 1
+    first_s: float = 0.0
 
     def event(
         self, start: int, stop: int, label: str, score: float, *, end_s: float | None = None
     ) -> list[SoundEvent]:
-        """Return the event of steps start … stop − 1, none if it is too short or all before 0.
+        """Return the event of steps start … stop − 1; none if too short or before all sound.
 
         Args:
             start: first step.
@@ -57,7 +59,7 @@ class EventClock:
             end_s: of the sound, if that cut the event off.
         """
         first_s = self.warmup_s - self.delay_s
-        onset_s = max(0.0, first_s + start * self.hop_s)
+        onset_s = max(self.first_s, first_s + start * self.hop_s)
         offset_s = first_s + stop * self.hop_s if end_s is None else end_s
         if stop - start < self.min_steps or offset_s <= onset_s:
             return []
@@ -102,7 +104,8 @@ class EventRule:
     @classmethod
     def of(cls, labels: Sequence[str], values: Mapping[str, Any]) -> EventRule:
         """Return the rule that `values` was made of."""
-        clock = EventClock(**{field.name: values[field.name] for field in fields(EventClock)})
+        names = {field.name for field in fields(EventClock)} & values.keys()
+        clock = EventClock(**{name: values[name] for name in names})
         sizes = tuple(values["median_steps"])
         return cls(clock, tuple(labels), tuple(values["thresholds"]), sizes)
 

@@ -8,7 +8,9 @@ counted in samples, so it is as exact after a month as after a second. After sou
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +28,7 @@ from schemas.detection import Detection, SoundEvent
 from schemas.errors import AudioError, RequestError
 
 MODEL_NAME = "stream_float32.tflite"
+_LOUDEST = 100.0
 _NEEDED = (
     "labels",
     "sample_rate_hz",
@@ -94,6 +97,8 @@ class StepModel:
     def __init__(self, folder: Path, model_name: str = MODEL_NAME) -> None:
         self.metadata = read_metadata(folder)
         self.folder = folder
+        network = (folder / model_name).read_bytes()
+        self.digest = np.frombuffer(hashlib.sha256(network).digest(), np.uint8)
         with quiet_stderr():
             interpreter = Interpreter(model_path=str(folder / model_name), num_threads=1)
             interpreter.allocate_tensors()
@@ -185,8 +190,10 @@ class StreamingDetector:
 
         What had not filled a step before the gap isn't scored.
         """
-        silent = np.zeros((1, len(self.labels)), np.float32)  # no run goes on across a gap
-        out = self._output(self._times(1), silent, last=True)
+        times_s, scores = np.zeros(0), self._no_scores()
+        if self.measure == "keywords":  # no run goes on across a gap: a step below all thresholds
+            times_s, scores = self._times(1), np.zeros((1, len(self.labels)), np.float32)
+        out = self._output(times_s, scores, last=True)
         self._num_heard += num_samples
         self._first_sample = self._num_heard * self.sample_rate_hz // self.input_rate_hz
         self._forget()
@@ -226,7 +233,7 @@ class StreamingDetector:
         if self.measure == "sound_events":
             clock = self._rule.clock
             later_s = self._first_sample / self.sample_rate_hz
-            clock = replace(clock, warmup_s=clock.warmup_s + later_s)
+            clock = replace(clock, warmup_s=clock.warmup_s + later_s, first_s=later_s)
             return None, SoundEventDetector(replace(self._rule, clock=clock))
         how = (float(self.metadata["debounce_s"]), int(self.metadata.get("patience", 1)))
         return EventDetector(self.labels, self.threshold, *how), None
@@ -248,15 +255,11 @@ class StreamingDetector:
             RequestError: the sound comes at another rate, whose converter can't tell its state, or
                 the detector is one of sound events.
         """
-        self.require("keywords")
-        if self._resampler is not None:
-            raise RequestError(
-                f"the state of a stream at {self.input_rate_hz} Hz",
-                expected=f"sound at the detector's own {self.sample_rate_hz} Hz",
-            )
+        self._require_state()
         place = [self._num_heard, self._first_sample, self._num_steps, self._warm]
         return {
             "place": np.array(place, np.int64),
+            "export": self._model.digest,
             "pending": self._pending.copy(),
             **{f"events_{name}": value for name, value in self._keywords.state().items()},
             **{name: value.copy() for name, value in self._state.items()},
@@ -266,19 +269,27 @@ class StreamingDetector:
         """Go on where a stream of the same export was.
 
         Raises:
-            RequestError: the state is of another export.
+            RequestError: the state is of another export, or as for `state`.
         """
-        shapes = {name: value.shape for name, value in self._state.items()}
-        if {name: np.shape(state[name]) for name in state if name.startswith("state_")} != shapes:
+        self._require_state()
+        if not np.array_equal(state.get("export", ()), self._model.digest):
             raise RequestError("the state of another detector", expected="one of this export")
         self.reset()
         heard, first, steps, warm = (int(value) for value in state["place"])
         self._num_heard, self._first_sample = heard, first
         self._num_steps, self._warm = steps, bool(warm)
         self._pending = np.array(state["pending"], np.float32)
-        self._state = {name: np.array(state[name], self._state[name].dtype) for name in shapes}
+        self._state = {name: np.array(state[name], self._state[name].dtype) for name in self._state}
         events = {n.removeprefix("events_"): v for n, v in state.items() if n.startswith("events_")}
         self._keywords.restore(events)
+
+    def _require_state(self) -> None:
+        self.require("keywords")
+        if self._resampler is not None:
+            raise RequestError(
+                f"the state of a stream at {self.input_rate_hz} Hz",
+                expected=f"sound at the detector's own {self.sample_rate_hz} Hz",
+            )
 
     @property
     def _keywords(self) -> EventDetector:
@@ -348,7 +359,8 @@ class StreamBatch:
             raise RequestError(
                 f"packets of {len(samples)} streams", expected=f"{len(self.streams)} of them"
             )
-        return [stream.process(row) for stream, row in zip(self.streams, samples, strict=True)]
+        rows = [as_mono(row) for row in samples]  # all are looked at before any stream goes on
+        return [stream.process(row) for stream, row in zip(self.streams, rows, strict=True)]
 
     def finish(self) -> list[StreamOutput]:
         """End all streams."""
@@ -359,7 +371,7 @@ def as_mono(samples: np.ndarray) -> np.ndarray:
     """Return (n,) float32 in ±1 of (n,) or (n, channels) int16 or float.
 
     Raises:
-        AudioError: another shape or type, NaN or infinite samples.
+        AudioError: another shape or type, NaN or infinite samples, or far beyond ±1.
     """
     if samples.ndim == 2:
         samples = as_mono(samples.reshape(-1)).reshape(samples.shape).mean(axis=1)
@@ -369,6 +381,9 @@ def as_mono(samples: np.ndarray) -> np.ndarray:
         if samples.dtype != np.int16:
             raise AudioError(f"samples of type {samples.dtype}; int16 or float is known")
         return samples.astype(np.float32) / np.float32(32768.0)
-    if not np.isfinite(samples).all():
+    largest = float(np.abs(samples).max(initial=0.0))
+    if not math.isfinite(largest):
         raise AudioError("NaN or infinite samples")
+    if largest > _LOUDEST:
+        raise AudioError(f"a sample of {largest:.3g}; floats are full scale at ±1")
     return np.asarray(samples, np.float32)

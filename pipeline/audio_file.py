@@ -145,10 +145,10 @@ def open_audio(path: Path, *, block_s: float = 1.0) -> Iterator[tuple[int, Itera
         else:
             with file:
                 size = max(1, round(block_s * file.samplerate))
-                yield int(file.samplerate), _sndfile_blocks(path, file, size)
+                yield int(file.samplerate), _some(_sndfile_blocks(path, file, size))
             return
     with _ffmpeg_blocks(path) as (rate, read):
-        yield rate, _until_short(read, max(1, round(block_s * rate)))
+        yield rate, _some(_until_short(read, max(1, round(block_s * rate))))
 
 
 def _sndfile_blocks(path: Path, file: soundfile.SoundFile, size: int) -> Iterator[FloatArray]:
@@ -176,6 +176,16 @@ def _sndfile_blocks(path: Path, file: soundfile.SoundFile, size: int) -> Iterato
             return x
 
         yield from _until_short(read, size)
+
+
+def _some(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+    """The blocks; none at all is an error."""
+    there = False
+    for block in blocks:
+        there = True
+        yield block
+    if not there:
+        raise AudioError("no samples in it")
 
 
 def _until_short(read: Callable[[int], FloatArray], size: int) -> Iterator[FloatArray]:

@@ -37,7 +37,8 @@ def say(text: str) -> None:
 
 def show(text: str) -> None:
     """Print a result for people on stdout."""
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    plain = text.encode("utf-8", "backslashreplace").decode("utf-8")  # names may be no UTF-8
+    sys.stdout.write(plain.rstrip("\n") + "\n")
     sys.stdout.flush()
 
 

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import soundfile
 
 from models.streaming import StreamingDetector, StreamOutput, as_mono
 from pipeline.audio_file import open_audio, read_audio, resample, stream_audio, to_mono
+from pipeline.material import printable
 from pipeline.wav_file import replaced_wav, write_wav
 from schemas.detection import Detection
 from schemas.errors import RequestError
@@ -28,6 +30,7 @@ from wakebeam.detecting import Source
 _BEFORE_S, _AFTER_S = 0.5, 0.3
 _REMEMBERED_S = 10.0
 _PICTURED_S = 600.0
+_PICTURED_SAMPLES = 512  # a spectrum's window
 _STDERR = 2
 _CHIME_HZ, _CHIME_S, _CHIME_PEAK = (880.0, 1320.0), 0.35, 0.25
 
@@ -39,6 +42,9 @@ class _Nothing:
         """Nothing."""
 
     def found(self, line: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def lost(self, num_samples: int) -> None:
         """Nothing."""
 
     def ends(self) -> None:
@@ -58,9 +64,8 @@ class Lines(_Nothing):
             return
         when = _clock(_when_s(line))
         until = f" to {_clock(line['offset_s'])}" if "offset_s" in line else ""
-        show(
-            f"{when:>8}{until}  {line['label']}  score {line['score']:.3f}  {line.get('file', '')}"
-        )
+        label, file = printable(line["label"]), printable(line.get("file", ""))
+        show(f"{when:>8}{until}  {label}  score {line['score']:.3f}  {file}")
 
 
 class Command(_Nothing):
@@ -106,13 +111,16 @@ class Command(_Nothing):
 class Clips(_Nothing):
     """Writes what was heard around each detection, from before its onset until shortly after it.
 
+    Of a sound that is longer than ten seconds the end is written.
+
     Args:
-        folder: for the clips, which are named by source, time and label.
+        folder: for the clips, which are named by `stem`, time and label.
+        stem: stands for the source in their names.
         source: what is heard.
     """
 
-    def __init__(self, folder: Path, source: Source) -> None:
-        self._folder, self._source = folder, source
+    def __init__(self, folder: Path, stem: str, source: Source) -> None:
+        self._folder, self._stem, self._source = folder, stem, source
         self._kept: deque[np.ndarray] = deque()
         self._first = self._next = 0
         self._waiting: list[tuple[int, int, Path]] = []
@@ -123,7 +131,7 @@ class Clips(_Nothing):
         self._kept.append(mono)
         self._next += len(mono)
         rate = self._source.rate_hz
-        while self._next - self._first - len(self._kept[0]) > _REMEMBERED_S * rate:
+        while self._kept and self._next - self._first - len(self._kept[0]) > _REMEMBERED_S * rate:
             self._first += len(self._kept.popleft())
         self._write(self._next)
 
@@ -131,11 +139,18 @@ class Clips(_Nothing):
         """Plan a clip."""
         rate = self._source.rate_hz
         start = max(0, round((line["onset_s"] - _BEFORE_S) * rate))
-        name = f"{_plain(Path(self._source.name).stem)}__t{round(1000 * _when_s(line)):09d}"
+        name = f"{self._stem}__t{round(1000 * _when_s(line)):09d}"
         path = self._folder / f"{name}__{_plain(line['label'])}.wav"
         stop_s = line.get("offset_s", _when_s(line)) + _AFTER_S
         self._waiting.append((start, round(stop_s * rate), path))
         self._write(self._next)
+
+    def lost(self, num_samples: int) -> None:
+        """Write what waits; what is kept ends here."""
+        self._write(2**62)
+        self._kept.clear()
+        self._next += num_samples
+        self._first = self._next
 
     def ends(self) -> None:
         """Write what waits, as far as there was sound."""
@@ -145,7 +160,7 @@ class Clips(_Nothing):
         ready = [clip for clip in self._waiting if clip[1] <= until]
         self._waiting = [clip for clip in self._waiting if clip[1] > until]
         if ready:
-            sound = np.concatenate([*self._kept])
+            sound = np.concatenate([*self._kept, np.zeros(0, np.float32)])
         for start, stop, path in ready:
             clip = sound[max(0, start - self._first) : max(0, stop - self._first)]
             write_wav(path, clip, self._source.rate_hz)
@@ -161,8 +176,6 @@ class Chimes(_Nothing):
     """
 
     def __init__(self, out: Path, path: Path, sound: Path | None = None) -> None:
-        if out.resolve() == path.resolve():
-            raise RequestError(f"{out} is the recording itself", fix="choose another --chime")
         self._out, self._path, self._sound = out, path, sound
         self._times_s: list[float] = []
 
@@ -223,30 +236,53 @@ class Picture(_Nothing):
             length += len(block)
             if length >= _PICTURED_S * rate:
                 break
+        parts.append(np.zeros(max(0, _PICTURED_SAMPLES - length), np.float32))
         png = detector_output(
             np.concatenate(parts),
             rate,
             times_s=np.concatenate(self._times_s),
             scores=np.concatenate(self._scores).max(axis=1),
             threshold=self._detector.threshold,
-            title=self._path.name,
+            title=printable(self._path.name),
             detections=self._found,
         )
         self._out.parent.mkdir(parents=True, exist_ok=True)
         self._out.write_bytes(png)
 
 
-def place_of(wanted: Path, path: Path, suffix: str, many: bool) -> Path:
-    """Return where a file made of `path` goes: to `wanted`, or into that folder, by its name.
+def stems_of(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return a name for each recording, without folder and suffix; equal ones get a number."""
+    stems: dict[Path, str] = {}
+    for path in paths:
+        wanted = stem = _plain(path.stem)
+        number = 1
+        while stem in stems.values():
+            number += 1
+            stem = f"{wanted}-{number}"
+        stems[path] = stem
+    return stems
+
+
+def places_of(wanted: Path, stems: Mapping[Path, str], suffix: str) -> dict[Path, Path]:
+    """Return where the file made of each recording goes: `wanted` itself, or in that folder.
 
     Raises:
-        RequestError: `wanted` is one file, and there are many recordings.
+        RequestError: `wanted` is one file and there are many recordings, or a recording would be
+            replaced.
     """
     if wanted.suffix.lower() != suffix:
-        return wanted / f"{_plain(path.stem)}{suffix}"
-    if many:
+        places = {path: wanted / f"{stem}{suffix}" for path, stem in stems.items()}
+    elif len(stems) > 1:
         raise RequestError(f"one file {wanted} for several recordings", fix="name a folder")
-    return wanted
+    else:
+        places = dict.fromkeys(stems, wanted)
+    inputs = {path.resolve() for path in stems}
+    for place in places.values():
+        if place.resolve() in inputs:
+            raise RequestError(
+                f"{place} is one of the recordings", fix="choose another folder or name"
+            )
+    return places
 
 
 def _when_s(line: dict[str, Any]) -> float:

@@ -62,6 +62,7 @@ def detect(
         listen,
         microphone_source,
         pcm_source,
+        stopped_by_ctrl_c,
     )
 
     step = StepModel(model)
@@ -69,17 +70,20 @@ def detect(
     paths = list(_recordings(files or []))
     command = to.Command(on_detect) if on_detect else None
 
+    stems = to.stems_of(paths)
+    chimes = to.places_of(chime, stems, ".wav") if chime else {}
+    plots = to.places_of(plot, stems, ".png") if plot else {}
+
     def outputs(source: Source, detector: StreamingDetector) -> Sequence[Output]:
         found: list[Output] = [to.Lines(as_json)]
         found += [command] if command else []
-        found += [to.Clips(write_clips, source)] if write_clips else []
-        many = len(paths) > 1
+        if write_clips:
+            stem = stems[source.path] if source.path else "live"
+            found.append(to.Clips(write_clips, stem, source))
         if source.path and chime:
-            out = to.place_of(chime, source.path, ".wav", many)
-            found.append(to.Chimes(out, source.path, chime_sound))
+            found.append(to.Chimes(chimes[source.path], source.path, chime_sound))
         if source.path and plot:
-            out = to.place_of(plot, source.path, ".png", many)
-            found.append(to.Picture(out, source.path, detector))
+            found.append(to.Picture(plots[source.path], source.path, detector))
         return found
 
     if not files:
@@ -89,11 +93,10 @@ def detect(
             if microphone
             else pcm_source(rate or own_hz, channels)
         )
-        try:
+        with stopped_by_ctrl_c():
             listen(step, source, outputs, threshold=threshold)
-        finally:
-            if buffer.lost_s:
-                say(f"{buffer.lost_s:.1f} s of sound were lost: the machine was too slow")
+        if buffer.lost_s:
+            say(f"{buffer.lost_s:.1f} s of sound were lost in all: the machine was too slow")
         return
     failed = num_found = 0
     for path in paths:

@@ -5,6 +5,8 @@ a source's pieces ─► StreamingDetector ─► outputs: lines, clips, command
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from models.streaming import StepModel, StreamingDetector, StreamOutput
 from pipeline.audio_file import stream_audio
 from schemas.detection import Detection
 from schemas.errors import AudioError, RequestError
+from wakebeam.console import say
 
 _PACKET_S = 0.1
 
@@ -51,8 +54,31 @@ class Output(Protocol):
         A sound event has `offset_s` and no `time_s`.
         """
 
+    def lost(self, num_samples: int) -> None:
+        """So many samples of the source are missing here."""
+
     def ends(self) -> None:
         """The source has ended, without an error."""
+
+
+class Stopped(Exception):
+    """Ctrl-C while a live source was heard: it ends here, and what was found is told."""
+
+
+@contextlib.contextmanager
+def stopped_by_ctrl_c() -> Iterator[None]:
+    """Let the first Ctrl-C raise `Stopped`; a second one does what it did before."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        raise Stopped
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def listen(
@@ -90,10 +116,15 @@ def listen(
     try:
         for piece in source.pieces:
             if piece.num_lost:
+                say(f"{piece.num_lost / source.rate_hz:.2f} s of sound were lost")
                 take(np.zeros(0, np.float32), detector.skip(piece.num_lost))
+                for sink in sinks:
+                    sink.lost(piece.num_lost)
             take(piece.samples, detector.process(piece.samples))
     except AudioError as error:
         raise AudioError(f"{source.name}: {error.received}") from error
+    except Stopped:
+        pass
     take(np.zeros(0, np.float32), detector.finish())
     for sink in sinks:
         sink.ends()
@@ -166,7 +197,11 @@ def microphone_source(buffer: LiveBuffer, rate_hz: int, device: str | None) -> S
         ) from error
 
     def pieces() -> Iterator[Piece]:
-        def come(samples: np.ndarray, _frames: int, _time: Any, _status: Any) -> None:
+        clock = _CardClock(rate_hz)
+
+        def come(samples: np.ndarray, frames: int, time: Any, status: Any) -> None:
+            if missing := clock.missing(frames, time.inputBufferAdcTime, status.input_overflow):
+                buffer.lose(missing)
             buffer.put(samples.copy())
 
         how = {"samplerate": rate_hz, "channels": 1, "dtype": "int16", "device": wanted}
@@ -174,6 +209,24 @@ def microphone_source(buffer: LiveBuffer, rate_hz: int, device: str | None) -> S
             yield from live_pieces(buffer)
 
     return Source("microphone", rate_hz, pieces())
+
+
+class _CardClock:
+    """Tells how much sound a card has dropped, by the times that it gives its packets."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._begin_s: float | None = None
+        self._heard = 0
+
+    def missing(self, num_samples: int, time_s: float, overflow: bool) -> int:
+        """Return the samples lost before a packet of so many, which began at `time_s`."""
+        if self._begin_s is None:
+            self._begin_s = time_s
+        lost = round((time_s - self._begin_s) * self._rate_hz) - self._heard if overflow else 0
+        lost = max(0, lost)
+        self._heard += lost + num_samples
+        return lost
 
 
 def live_pieces(buffer: LiveBuffer) -> Iterator[Piece]:

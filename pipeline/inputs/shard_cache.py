@@ -1,15 +1,14 @@
 """Decoded copies of a data set's shards in a folder near by: for FLAC, and for shards in a store.
 
 A copy is named by the checksum of the shard that it was made from, so a folder may serve many data
-sets, generations and trainings, and none is ever stale. Copies are written under another name and
-renamed; what is there is whole, and a killed run goes on with the next shard. The examples, their
-order and what a training learns are those of the data set itself.
+sets, generations and trainings, and none is ever stale; its name ends with its own size, so that
+one that lost its end is no copy. Copies are written elsewhere, synced and renamed: a killed run
+goes on with the next shard. The examples, their order and what is learnt are the data set's own.
 """
 
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from pipeline.example_codec import reencode_example
+from pipeline.scratch_folder import scratch_folder
 from pipeline.tfrecord import RecordReader, RecordWriter
 from schemas.dataset import ShardEntry
 from schemas.errors import DatasetError
@@ -51,10 +51,11 @@ class CachedDataset(StoredDataset):
         return tuple(self._copy(entry) for _, entry in super().shards(split))
 
     def _copy(self, entry: ShardEntry) -> tuple[str, ShardEntry]:
-        path = copy_path(self.cache, entry)
-        if not path.exists():
+        path = _find_copy(self.cache, entry)
+        if path is None:
             raise DatasetError(
-                f"{path} is missing", fix="train with the same `training.cache`: it makes copies"
+                f"{self.cache} has no whole copy of {entry.name}",
+                fix="train with the same `training.cache`: it makes copies",
             )
         return str(path), replace(entry, num_bytes=path.stat().st_size)
 
@@ -77,38 +78,43 @@ def fill_cache(
         OSError: the disk is full, or the folder can't be written.
     """
     shards = [shard for split in _SPLITS for shard in stored.shards(split)]
-    wanted = [shard for shard in shards if not copy_path(cache, shard[1]).exists()]
-    cache.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        made = pool.map(lambda shard: _make_copy(shard[0], shard[1], cache), wanted)
+    wanted = [shard for shard in shards if _find_copy(cache, shard[1]) is None]
+    with scratch_folder(cache, "copying") as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = pool.map(lambda shard: _make_copy(shard[0], shard[1], scratch, cache), wanted)
         for number, _ in enumerate(made, start=len(shards) - len(wanted) + 1):
             progress(number, len(shards))
     return CachedDataset(stored.location, stored.manifests, cache)
 
 
-def copy_path(cache: Path, entry: ShardEntry) -> Path:
-    """Return where the copy of a shard lies."""
-    return cache / f"{entry.crc32c}-{entry.num_bytes}.{_DECODED}.tfrecord"
+def _find_copy(cache: Path, entry: ShardEntry) -> Path | None:
+    """The copy of a shard, if there is a whole one."""
+    for path in cache.glob(f"{_stem(entry)}.*.tfrecord"):
+        if path.name == f"{_stem(entry)}.{path.stat().st_size}.tfrecord":
+            return path
+    return None
 
 
-def _make_copy(path: str, entry: ShardEntry, cache: Path) -> None:
-    copy = copy_path(cache, entry)
-    temporary = copy.with_name(f"{copy.name}.tmp-{uuid.uuid4().hex}")
+def _make_copy(path: str, entry: ShardEntry, scratch: Path, cache: Path) -> None:
+    temporary = scratch / _stem(entry)
     try:
         with tf.io.gfile.GFile(path, "rb") as source, temporary.open("wb") as target:
             reader, writer = RecordReader(source, path), RecordWriter(target)
             for record in reader:
                 writer.write(reencode_example(record, _DECODED))
-        if reader.crc32c != entry.crc32c:
-            raise DatasetError(
-                f"{path} has the checksum {reader.crc32c}",
-                expected=f"{entry.crc32c}, as the manifest says",
-                fix="run `wakebeam verify`, which names what is damaged",
-            )
-        temporary.replace(copy)
+            target.flush()
+            os.fsync(target.fileno())
     except tf.errors.NotFoundError as error:
         raise DatasetError(
             f"{path} is missing", fix="run `wakebeam synth` to make such shards anew"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    if reader.crc32c != entry.crc32c:
+        raise DatasetError(
+            f"{path} has the checksum {reader.crc32c}",
+            expected=f"{entry.crc32c}, as the manifest says",
+            fix="run `wakebeam verify`, which names what is damaged",
+        )
+    temporary.replace(cache / f"{_stem(entry)}.{writer.num_bytes}.tfrecord")
+
+
+def _stem(entry: ShardEntry) -> str:
+    return f"{entry.crc32c}-{entry.num_bytes}.{_DECODED}"

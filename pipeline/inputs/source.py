@@ -126,7 +126,7 @@ def _require_any_order(first_step: int, share: Share) -> None:
             f"training.data_service, and {first_step} steps of an epoch are done",
             expected="a training that goes on at the beginning of an epoch: which examples of this "
             "one were seen is not known",
-            fix="leave training.data_service out to go on, or pass --overwrite",
+            fix="pass --overwrite to train anew",
         )
     if share.num_workers > 1:
         raise TrainingError(

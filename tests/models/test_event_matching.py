@@ -236,3 +236,15 @@ def test_there_is_one_counter_for_training_promotion_and_reports() -> None:
     for name in ("detection_task", "promotion", "evaluation"):
         text = (root / "models" / f"{name}.py").read_text(encoding="utf-8")
         assert "**judging.rule()" in text or "**counting" in text, name
+
+
+def test_what_lies_on_an_edge_lies_there_wherever_it_is_in_a_stream() -> None:
+    """Steps are sums of floats; two runs exactly a debounce apart are two events at every place."""
+    found = set()
+    for first in range(0, 400_000, 997):
+        times_s = (240 + 320 * np.arange(first, first + 60)) / 16000
+        scores = np.zeros((60, 1), np.float32)
+        scores[[2, 52]] = 1.0
+        detector = EventDetector(["kw"], 0.5, 1.0)
+        found.add(len(detector.process(times_s, scores) + detector.flush()))
+    assert found == {2}

@@ -230,3 +230,9 @@ def test_psds_refuses_what_it_cannot_count() -> None:
         reference.rates([[dog], [dog]], Psds())
     with pytest.raises(RequestError, match="sound at 2 s"):
         reference.rates([[dog, SoundEvent(2, 4, "dog")]], Psds())
+
+
+def test_a_long_chain_of_events_is_matched_in_any_order() -> None:
+    there = [SoundEvent(0.3 * i, 0.3 * i + 1.0, "a") for i in range(3000)]
+    counts = count_events(list(reversed(there)), there, ["a"], Collars(onset_s=0.35))
+    assert counts["a"].num_matches == 3000

@@ -194,3 +194,14 @@ def test_the_measure_says_how_a_recipe_is_judged(tmp_path) -> None:
     path.write_text(text.replace(", medians: [1.0]", ""))
     with pytest.raises(RecipeError, match="expected|Expected"):
         _ = load_recipe(path).keyword_evaluation
+
+
+def test_after_a_gap_no_event_begins_before_the_sound_does() -> None:
+    clock = EventClock(HOP_S, 10.0, 10 * HOP_S, first_s=10.0)
+    rule = EventRule(clock, ("a",), (0.5,), (1,))
+    detector = SoundEventDetector(rule)
+    scores = np.ones((20, 1), np.float32)
+    times_s = 10.0 + HOP_S * np.arange(1, 21)
+    (event,) = detector.process(times_s, scores) + detector.flush()
+    assert (event.onset_s, event.offset_s) == (10.0, pytest.approx(10.0 + 20 * HOP_S))
+    assert EventRule.of(("a",), rule.values()) == rule

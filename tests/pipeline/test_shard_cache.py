@@ -93,7 +93,7 @@ def test_copies_are_made_once_and_only_where_they_are_missing(sets, tmp_path: Pa
     paths = [Path(path) for path, _ in cached.shards("train")]
     before = {path: path.stat().st_mtime_ns for path in paths}
     paths[0].unlink()
-    with pytest.raises(DatasetError, match="is missing"):
+    with pytest.raises(DatasetError, match="no whole copy"):
         cached.shards("train")
     again = fill_cache(stored, tmp_path, lambda *_: None)
     assert paths[0].exists()
@@ -114,4 +114,25 @@ def test_a_damaged_shard_leaves_no_copy(sets, tmp_path: Path) -> None:
             fill_cache(stored, tmp_path, lambda *_: None)
     finally:
         path.write_bytes(whole)
-    assert not list(tmp_path.glob("*.tmp-*"))
+    assert all(path.suffix == ".tfrecord" for path in tmp_path.iterdir())
+
+
+def test_a_copy_that_lost_its_end_is_made_again(sets, tmp_path: Path) -> None:
+    stored = read_dataset(sets["flac"])
+    cached = fill_cache(stored, tmp_path, lambda *_: None)
+    path = Path(cached.shards("train")[0][0])
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:-5]):
+        path.write_bytes(damaged)
+        with pytest.raises(DatasetError, match="no whole copy"):
+            cached.shards("train")
+        fill_cache(stored, tmp_path, lambda *_: None)
+        assert Path(cached.shards("train")[0][0]).read_bytes() == whole
+
+
+def test_what_a_killed_run_left_is_cleared(sets, tmp_path: Path) -> None:
+    left = tmp_path / ".copying-999999999-x"
+    left.mkdir(parents=True)
+    (left / "half").write_bytes(b"x" * 100)
+    fill_cache(read_dataset(sets["flac"]), tmp_path, lambda *_: None)
+    assert all(path.suffix == ".tfrecord" for path in tmp_path.iterdir())

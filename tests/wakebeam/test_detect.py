@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from models.streaming import StreamOutput
 from pipeline.audio_file import read_audio
 from schemas.errors import RequestError
 from tests.audio_factory import write
-from wakebeam.detect_outputs import Command
+from wakebeam.detect_outputs import Clips, Command, places_of, stems_of
+from wakebeam.detecting import Source, _CardClock
 
 ROOT = Path(__file__).parents[2]
 LOW = ("--threshold", "0.02")
@@ -83,7 +86,7 @@ def test_R33_a_chime_in_a_copy_at_each_event(place, tmp_path) -> None:
         chimed[round(time_s * rate) - 1 : round((time_s + 0.5) * rate)] = True
     assert added[~chimed].max() <= 2 / 32768
     refused = run("detect", "--model", export, "--chime", path, path, code=2)
-    assert "is the recording itself" in refused.stderr
+    assert "is one of the recordings" in refused.stderr
 
 
 def test_own_chime_clips_and_pictures_of_a_folder(place, tmp_path) -> None:
@@ -164,3 +167,82 @@ def test_without_a_microphone_the_message_says_what_to_do(place) -> None:
     assert "microphone" in done.stderr
     assert "--stdin" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_recording_is_replaced_and_no_two_share_a_name(tmp_path) -> None:
+    paths = [tmp_path / "a/rec.wav", tmp_path / "b/rec.flac", tmp_path / "b/rec-2.wav"]
+    stems = stems_of(paths)
+    assert list(stems.values()) == ["rec", "rec-2", "rec-2-2"]
+    places = places_of(tmp_path / "out", stems, ".wav")
+    assert len(set(places.values())) == 3
+    with pytest.raises(RequestError, match="is one of the recordings"):
+        places_of(tmp_path / "a", stems, ".wav")
+    with pytest.raises(RequestError, match="for several recordings"):
+        places_of(tmp_path / "one.png", stems, ".png")
+
+
+def test_clips_after_lost_sound_hold_what_was_heard_then(tmp_path) -> None:
+    source = Source("card", 1000, ())
+    clips = Clips(tmp_path, "card", source)
+    scored = StreamOutput(np.zeros(0), np.zeros((0, 1), np.float32), [])
+    clips.heard(np.full(2000, 0.1), scored)
+    clips.found({"time_s": 1.95, "onset_s": 1.0, "label": "before", "score": 1.0})
+    clips.lost(5000)
+    clips.heard(np.linspace(0.2, 0.4, 2000), scored)
+    clips.found({"time_s": 8.0, "onset_s": 7.8, "label": "after", "score": 1.0})
+    clips.ends()
+    before, rate = soundfile.read(tmp_path / "card__t000001950__before.wav")
+    assert (len(before), rate) == (1500, 1000), "from 0.5 s to where the sound was lost"
+    after, _ = soundfile.read(tmp_path / "card__t000008000__after.wav")
+    np.testing.assert_allclose(after, np.linspace(0.2, 0.4, 2000)[300:1300], atol=1e-4)
+
+
+def test_a_card_says_what_it_dropped() -> None:
+    clock = _CardClock(1000)
+    assert clock.missing(100, 5.0, False) == 0
+    assert clock.missing(100, 5.11, False) == 0, "jitter is no loss"
+    assert clock.missing(100, 5.35, True) == 150
+    assert clock.missing(100, 5.45, True) == 0
+
+
+def test_ctrl_c_ends_a_pipe_and_keeps_what_was_found(place) -> None:
+    run, export = place
+    x, rate = soundfile.read(_recording(run.folder), dtype="int16")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wakebeam.cli", "detect", "--model", export, *LOW, "--json",
+         "--stdin", "--rate", str(rate), "--channels", "2"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=run.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(x[: round(4.6 * rate)].tobytes())  # the second event isn't over
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["label"] == "kw"
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert b"Traceback" not in errors
+    assert b"goes on where it was" not in errors
+    assert all(json.loads(line)["time_s"] > STARTS_S[1] for line in rest.splitlines())
+
+
+def test_hostile_names_and_empty_recordings(place, tmp_path) -> None:
+    run, export = place
+    x, rate = soundfile.read(_recording(run.folder))
+    for name in ("x$\\bad$.wav", "esc\x1b[31mred\nline.wav"):
+        write(tmp_path / "odd" / name, x, rate)
+    done = run("detect", "--model", export, *LOW, "--plot", tmp_path / "png", tmp_path / "odd")
+    assert len(done.stdout.splitlines()) == 4, "a name forges no line"
+    assert "\x1b" not in done.stdout
+    assert len(list((tmp_path / "png").iterdir())) == 2
+    write(tmp_path / "empty.wav", np.zeros((0, 1)), 16000)
+    write(tmp_path / "short.wav", np.zeros((100, 1)), 16000)
+    for option in ("--chime", "--plot"):
+        words = ["detect", "--model", export, option, tmp_path / "o", tmp_path / "empty.wav"]
+        assert "no samples in it" in run(*words, code=1).stderr
+    run("detect", "--model", export, "--plot", tmp_path / "o", tmp_path / "short.wav")
+    labels = tmp_path / "none.txt"
+    labels.write_text("")
+    judged = ["evaluate", export, "--stream", tmp_path / "empty.wav", "--labels", labels]
+    assert "no samples in it" in run(*judged, code=1).stderr

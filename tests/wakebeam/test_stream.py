@@ -122,6 +122,7 @@ def test_R41_a_late_reader_hears_the_newest_and_the_time_stays_right(step, take)
     class Times:
         def heard(self, samples, scored) -> None: ...
         def ends(self) -> None: ...
+        def lost(self, num_samples) -> None: ...
         def found(self, line) -> None:
             heard_s.append(line["time_s"])
 
@@ -197,7 +198,9 @@ def test_the_state_can_be_stored_and_restored(step, take) -> None:
         np.testing.assert_array_equal(np.concatenate([o.scores for o in outs]), whole)
         assert [event for o in outs for event in o.detections] == events
     with pytest.raises(RequestError, match="another detector"):
-        second.restore({"place": np.zeros(4, np.int64)})
+        second.restore(first.state() | {"export": np.zeros(32, np.uint8)})
+    with pytest.raises(RequestError, match="the state of a stream at 48000 Hz"):
+        StreamingDetector(step, input_rate_hz=48_000).restore(first.state())
     with pytest.raises(RequestError, match="the state of a stream at 8000 Hz"):
         StreamingDetector(step, input_rate_hz=8000).state()
 
@@ -260,9 +263,22 @@ def test_bad_packets_are_refused_by_name(step) -> None:
         (np.zeros(10, np.int32), "int32"),
         (np.zeros((2, 2, 2), np.float32), "shape"),
         (np.zeros(10, "U1"), "type"),
+        (np.array([0.1, 1e20]), "full scale at ±1"),
+        (np.array([32000.0]), "full scale at ±1"),
     ):
         with pytest.raises(AudioError, match=said):
             detector.process(packet)
+
+
+def test_a_bad_packet_of_one_stream_moves_none(trained, step) -> None:
+    batch = StreamBatch(trained.folder / "w/export", 2, threshold=0.5)
+    packet = np.zeros((2, 1600), np.float32)
+    packet[1, 3] = np.nan
+    with pytest.raises(AudioError, match="NaN"):
+        batch.process(packet)
+    good = _noise(1.0)
+    first, second = batch.process(np.stack([good, good]))
+    np.testing.assert_array_equal(first.times_s, second.times_s)
 
 
 def test_R79_nothing_leaves_the_device(trained, take, tmp_path: Path) -> None:
