@@ -18,13 +18,13 @@ import numpy as np
 from models.detector import Detector
 from models.event_matching import OperatingPoint, choose_point, count_events, counted, sweep
 from models.frame_accuracy import frame_accuracy
-from models.intervals import wilson_by_group
 from models.model_files import read_card, write_json
 from models.plots import det_curve, miss_curve
 from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
 from models.scoring import score_split
 from models.slices import Matched, false_accepts_by, misses_by, sounding
+from models.takes import miss_interval
 from models.worst_clips import FloatArray, WorstClip, cut_from, worst_clips, write_clips
 from pipeline.input_dataset import judged_examples, read_dataset
 from schemas.canonical import digest
@@ -180,12 +180,15 @@ def judge(
     keywords = [e for r in recordings for e in r.events if e.kind == "keyword"]
     values = _numbers(point) | {
         "num_takes": len({e.source for e in keywords if e.source}),
-        "miss_interval": _miss_interval(point, matched),
+        "miss_interval": _miss_interval(matched),
         "num_other_events": sum(e.kind != "keyword" for r in recordings for e in r.events),
         "num_repetitions": sum(len(m.repetitions) for m in found),
         "threshold": threshold,
         "counting": judging.rule(),
-        "by_label": {label: _numbers(one) for label, one in by_label.items()},
+        "by_label": {
+            label: _numbers(one) | {"miss_interval": _miss_interval(matched, label)}
+            for label, one in by_label.items()
+        },
         "macro": _macro(by_label.values()),
         "time_to_detect_s": _percentiles([d.time_s - event.offset_s for event, d in hits]),
         "time_since_onset_s": _percentiles([d.time_s - event.onset_s for event, d in hits]),
@@ -233,7 +236,6 @@ def _cut_test_scenes(stored: StoredDataset, clips: Sequence[WorstClip]) -> list[
 def _numbers(point: OperatingPoint) -> dict[str, Any]:
     return asdict(point) | {
         "miss_rate": point.miss_rate,
-        "miss_interval": point.miss_interval,
         "false_accepts_per_hour": point.false_accepts_per_hour,
         "false_accept_interval": point.false_accept_interval,
     }
@@ -252,17 +254,11 @@ def _macro(points: Iterable[OperatingPoint]) -> dict[str, float]:
     }
 
 
-def _miss_interval(point: OperatingPoint, matched: Matched) -> tuple[float, float]:
+def _miss_interval(matched: Matched, label: str | None = None) -> tuple[float, float]:
     """By takes, which a scene's events name; a recording's labels don't."""
-    takes: dict[str, list[int]] = {}
-    for _, found in matched:
-        for event in (*(event for event, _ in found.hits), *found.misses):
-            takes.setdefault(event.source, [0, 0])[1] += 1
-        for event in found.misses:
-            takes[event.source][0] += 1
-    if not takes or "" in takes:
-        return point.miss_interval
-    return wilson_by_group([(missed, trials) for missed, trials in takes.values()])
+    judged = [(event, False) for _, found in matched for event, _ in found.hits]
+    judged += [(event, True) for _, found in matched for event in found.misses]
+    return miss_interval((e.source, missed) for e, missed in judged if label in (None, e.label))
 
 
 def _percentiles(delays: Sequence[float]) -> dict[str, float]:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from models.intervals import poisson_rate, wilson
+from models.intervals import poisson_rate
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 
 THRESHOLDS = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 12.0, 91)))
@@ -220,11 +220,6 @@ class OperatingPoint:
     def false_accepts_per_hour(self) -> float:
         """False accepts per hour of audio judged."""
         return self.num_false_accepts / self.hours if self.hours else 0.0
-
-    @property
-    def miss_interval(self) -> tuple[float, float]:
-        """95 % interval of the miss rate (Wilson)."""
-        return wilson(self.num_misses, self.num_keywords)
 
     @property
     def false_accept_interval(self) -> tuple[float, float]:
