@@ -109,11 +109,17 @@ class TrainingFolder:
         if self._writes:
             shutil.rmtree(self.path / _BEST, ignore_errors=True)
 
+    def clear_leftovers(self) -> None:
+        """Remove checkpoints, logs and best weights: without a history nobody knows whose."""
+        if self._writes:
+            for name in (_CHECKPOINTS, _LOGS, _BEST):
+                shutil.rmtree(self.path / name, ignore_errors=True)
+
     def clear(self) -> None:
         """Remove what training wrote, the history last."""
+        self.clear_leftovers()
         if self._writes:
-            for name in (_CHECKPOINTS, _LOGS, _BEST, CLIPS_NAME):
-                shutil.rmtree(self.path / name, ignore_errors=True)
+            shutil.rmtree(self.path / CLIPS_NAME, ignore_errors=True)
             reports = [f"evaluation.{kind}" for kind in ("json", "txt", "png", "html")]
             for name in (CARD_NAME, CARD_TEXT_NAME, *reports, WEIGHTS_NAME, _HISTORY):
                 (self.path / name).unlink(missing_ok=True)

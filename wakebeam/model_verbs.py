@@ -37,7 +37,7 @@ def train(
 
     `tensorboard --logdir w/model/logs` shows curves, and sound, spectrogram and score of a scene.
     """
-    from models.strategies import this_worker
+    from models.strategies import worker_to_be
     from wakebeam.stages import fit_task, make_model
     from wakebeam.tasks import TaskPlace, open_any
 
@@ -51,7 +51,8 @@ def train(
         raise RequestError("--machine with a task's recipe", expected="a detector's recipe")
     how = {"sanity": sanity, "overwrite": overwrite, "resume": resume, "profile": profile}
     # Of several workers the first keeps other runs out; the others are this run.
-    with workspace.alone() if this_worker() == 0 else contextlib.nullcontext():
+    first = worker_to_be(workspace.recipe.training.strategy) == 0
+    with workspace.alone() if first else contextlib.nullcontext():
         if isinstance(workspace, TaskPlace):
             make = partial(workspace.verb("make_task"), workspace)
             result = fit_task(make, workspace.recipe.training, workspace.model, **how)
