@@ -12,7 +12,14 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.detector import Detector
-from models.event_matching import choose_point, count_events, event_cost, sweep
+from models.event_matching import (
+    choose_on_validation,
+    count_events,
+    event_cost,
+    limit_of,
+    limit_text,
+    sweep,
+)
 from models.feature_statistics import find_statistics
 from models.losses import loss_of
 from models.plots import detector_output
@@ -110,7 +117,8 @@ class DetectionTask:
         judging = self.recipe.keyword_evaluation
         recordings = score_split(self._detector.with_network(network), self.stored, "validation")
         points = sweep(recordings, self._detector.labels, **judging.rule())
-        point = choose_point(points, judging.max_false_accepts_per_hour)
+        limit = judging.max_false_accepts_per_hour
+        point = choose_on_validation(points, limit)
         values = {
             "miss_rate": point.miss_rate,
             "false_accepts_per_hour": point.false_accepts_per_hour,
@@ -120,6 +128,8 @@ class DetectionTask:
             f"{100 * point.miss_rate:.1f} % missed at "
             f"{point.false_accepts_per_hour:.1f} false accepts/h on validation"
         )
+        over = limit_text(limit_of(point, limit))
+        remark += f" ({over})" if over else ""
         shown = functools.partial(self._show, recordings, point.threshold)
         return Judgement(event_cost(points), values, remark, shown)
 

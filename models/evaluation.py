@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from models.detector import Detector
-from models.event_matching import OperatingPoint, choose_point, count_events, counted, sweep
+from models.event_matching import (
+    OperatingPoint,
+    choose_on_validation,
+    count_events,
+    counted,
+    limit_of,
+    sweep,
+)
 from models.frame_accuracy import frame_accuracy
 from models.model_files import read_card, write_json
 from models.plots import det_curve, miss_curve
@@ -55,15 +62,15 @@ def evaluate(folder: Path, data: str) -> Report:
 
     Raises:
         TrainingError: no trained model.
-        DatasetError: the data set is incomplete or of another rate or other labels.
+        DatasetError: the data set is incomplete, of another rate or other labels, or has no keyword
+            to choose a threshold on.
     """
     card, detector, stored = open_judged(folder, data)
     judging = Evaluation.model_validate(card["evaluation"])
     counting = judging.rule()
     validation = score_split(detector, stored, "validation")
-    chosen = choose_point(
-        sweep(validation, detector.labels, **counting), judging.max_false_accepts_per_hour
-    )
+    limit = judging.max_false_accepts_per_hour
+    chosen = choose_on_validation(sweep(validation, detector.labels, **counting), limit)
     recordings = score_split(detector, stored, "test")
     points = sweep(recordings, detector.labels, **counting)
     report = judge(recordings, detector.labels, chosen.threshold, judging, points)
@@ -71,7 +78,7 @@ def evaluate(folder: Path, data: str) -> Report:
     values = report.values | {
         "chosen_on": "validation",
         "judged_on": "test",
-        "validation": _numbers(chosen),
+        "validation": _numbers(chosen) | limit_of(chosen, limit),
         "frames": frame_accuracy(recordings, detector, window, chosen.threshold),
     }
     values |= origin(card, stored)
