@@ -18,6 +18,7 @@ from models.event_matching import (
     event_cost,
     limit_of,
     limit_text,
+    no_keyword,
     sweep,
 )
 from models.feature_statistics import find_statistics
@@ -57,7 +58,8 @@ class DetectionTask:
 
     Raises:
         TrainingError: nothing to validate on.
-        DatasetError: the data set isn't complete.
+        DatasetError: the data set isn't complete, or its validation split has no keyword to choose
+            thresholds on.
     """
 
     def __init__(self, recipe: Recipe, data: str, cache: Path | None = None) -> None:
@@ -72,6 +74,8 @@ class DetectionTask:
                 expected="some scenes to choose the best epoch on",
                 fix="raise dataset.num_examples.validation",
             )
+        if recipe.evaluation.measure == "keywords" and not _validation_keywords(self.stored):
+            raise no_keyword()
         parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
         unsaid = {"data_service", "cache"}
         sections = [part.model_dump(mode="json", exclude=unsaid) for part in parts]
@@ -183,6 +187,12 @@ class DetectionTask:
         batches = judged_examples(self.stored, split="train", batch_size=_BATCH)
         audio = (batch[1] for batch in itertools.islice(batches, _MOST_HEARD // _BATCH))
         return self._plain.with_statistics(find_statistics(self._plain, audio))
+
+
+def _validation_keywords(stored: StoredDataset) -> int:
+    """Of all generations, as their manifests count them."""
+    counts = [manifest.counts.get("validation", {}) for manifest in stored.manifests]
+    return sum(of.get("events_by_kind", {}).get("keyword", 0) for of in counts)
 
 
 def label_rule(recipe: Recipe, detector: Detector, stored: StoredDataset) -> LabelRule:

@@ -8,6 +8,7 @@ to detect, slices of both (slices.py), the worst misses and false accepts to lis
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from models.event_matching import (
     sweep,
 )
 from models.frame_accuracy import frame_accuracy
-from models.model_files import read_card, write_json
+from models.model_files import COMPARISON_NAME, read_card, write_json
 from models.plots import det_curve, miss_curve
 from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
@@ -81,7 +82,7 @@ def evaluate(folder: Path, data: str) -> Report:
         "validation": _numbers(chosen) | limit_of(chosen, limit),
         "frames": frame_accuracy(recordings, detector, window, chosen.threshold),
     }
-    values |= origin(card, stored)
+    values |= origin(card, stored) | _selected_on(folder, stored)
     report = Report(values, points, report.chosen)
 
     def cut(clips: Sequence[WorstClip]) -> list[FloatArray]:
@@ -226,6 +227,17 @@ def judge(
         "hours_for_a_claim": {str(rate): RULE_OF_THREE / rate for rate in (0.5, 0.1)},
     }
     return Report(values, points, point)
+
+
+def _selected_on(folder: Path, stored: StoredDataset) -> dict[str, Any]:
+    """Whether a promotion chose this model by the split that judges it, and how many looked."""
+    try:
+        found = json.loads((folder / COMPARISON_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if found.get("test") != stored.split_identity("test") or not found.get("selected_on_test"):
+        return {}
+    return {"selected_on_test": True, "looks": found["looks"]}
 
 
 def _cut_test_scenes(stored: StoredDataset, clips: Sequence[WorstClip]) -> list[FloatArray]:

@@ -292,13 +292,18 @@ def choose_on_validation(
         DatasetError: no keyword is in it, so that a detector that never fires would be the best.
     """
     if not any(point.num_keywords for point in points):
-        raise DatasetError(
-            "no keyword is in the validation split, and a threshold is chosen on its keywords",
-            expected="scenes with keywords among dataset.num_examples.validation",
-            fix="raise scene.num_keywords or dataset.num_examples.validation, and make the data "
-            "set again with `wakebeam synth --overwrite`",
-        )
+        raise no_keyword()
     return choose_point(points, max_false_accepts_per_hour)
+
+
+def no_keyword() -> DatasetError:
+    """Return the error of a validation split without a keyword."""
+    return DatasetError(
+        "no keyword is in the validation split, and a threshold is chosen on its keywords",
+        expected="scenes with keywords among dataset.num_examples.validation",
+        fix="raise scene.num_keywords or dataset.num_examples.validation, and make the data set "
+        "again with `wakebeam synth --overwrite`",
+    )
 
 
 def limit_of(point: OperatingPoint, max_false_accepts_per_hour: float) -> dict[str, Any]:

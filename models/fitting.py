@@ -89,7 +89,7 @@ def fit(
             `init_from` doesn't fit.
     """
     config = task.fitting
-    identity = digest([task.identity, init_from.digest]) if init_from else task.identity
+    identity = identity_of(task, init_from)
     strategy = strategy or create_strategy(config.strategy)
     worker = this_worker(strategy)
     kept = TrainingFolder(folder, identity, writes=worker == 0)
@@ -182,6 +182,11 @@ def fit(
     card = _finish(task, kept, judged, init_from, writes=worker == 0)
     strategy.run(tf.function(_meet))
     return FitResult(card, *began, False, watch.clock.summary())
+
+
+def identity_of(task: Task, init_from: InitialWeights | None) -> str:
+    """Return a digest of all that a training depends on."""
+    return digest([task.identity, init_from.digest]) if init_from else task.identity
 
 
 def _meet() -> tf.Tensor:

@@ -38,11 +38,9 @@ from models.event_matching import (
 from models.paired_tests import difference_interval, sign_test
 from models.scoring import score_split
 from models.slices import sounding
-from schemas.canonical import digest
 from schemas.detection import ScoredRecording
 from schemas.errors import DatasetError
 from schemas.recipe import Evaluation
-from schemas.stored_dataset import StoredDataset
 
 _PUBLISH = "publish those of data that no promotion looked at"
 
@@ -139,8 +137,8 @@ def count_outcomes(
         for cause in (recording.name, *(event.source for event in recording.events)):
             alarms.setdefault(cause or recording.name, 0)
         for detection in found.false_accepts:
-            event = sounding(recording.events, detection)
-            alarms[(event.source if event else "") or recording.name] += 1
+            heard = sounding(recording.events, detection)
+            alarms[(heard.source if heard else "") or recording.name] += 1
     hours = sum(recording.duration_s for recording in recordings) / 3600
     return Outcomes(threshold, takes, alarms, hours, limit or {})
 
@@ -200,12 +198,7 @@ def compare_models(
     outcomes = [outcomes_of(folder, data, judged_on, judging) for folder in (old, new)]
     found = compare(*outcomes, limit_per_hour=judging.max_false_accepts_per_hour)
     _, _, stored = open_judged(new, judged_on)
-    return found | {"judged_on": stored.identity(), "test": split_identity(stored)}
-
-
-def split_identity(stored: StoredDataset) -> str:
-    """Return a digest of a test split alone: scenes added to train with don't change it."""
-    return digest([[entry.num_examples, entry.crc32c] for _, entry in stored.shards("test")])
+    return found | {"judged_on": stored.identity(), "test": stored.split_identity("test")}
 
 
 def comparison_text(values: dict[str, Any]) -> str:

@@ -50,6 +50,11 @@ def report_text(values: dict[str, Any]) -> str:
             f"{'time to detect':24}{delay['median']:>7.2f} s  "
             f"{delay['p5']:>6.2f} … {delay['p95']:.2f} s  after the keyword's end"
         )
+    if values.get("selected_on_test"):
+        lines.append(
+            "a promotion chose this model by this very test split (comparison "
+            f"{values['looks']} on it): the figures above flatter it"
+        )
     lines += [_rule(values), *_by_label(values), *_known_before(values), *_slices(values)]
     lines += [*_of_stream(values), *_made_of(values)]
     if not values["num_other_events"]:
