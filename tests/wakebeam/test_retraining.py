@@ -78,3 +78,14 @@ def test_thresholds_are_the_recipes_own_wherever_both_are_judged(trained, tmp_pa
     heard = outcomes_of(work / "model", str(work / "data"), str(other), judging)
     assert heard.threshold == _read(work / "model/evaluation.json")["threshold"]
     assert heard.num_keywords > 0
+
+
+def test_a_validation_split_without_keywords_is_refused_before_training(trained, tmp_path) -> None:
+    how = ("--set", "scene.num_keywords=[0, 0]", "--set", "scene.num_negatives=[1, 2]")
+    few = ("--set", "dataset.num_examples={train: 8, validation: 2, test: 2}")
+    words = [*trained.settings(), *few, *how, "--set", f"dataset.out={tmp_path / 'silent'}"]
+    trained("synth", "w", *words)
+    refused = trained("train", "w", *words, code=1)
+    assert "no keyword is in the validation split" in refused.stderr
+    assert "raise scene.num_keywords" in refused.stderr
+    assert _read(trained.folder / "w/model/model.json"), "what is there stays"
