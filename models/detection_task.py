@@ -12,7 +12,15 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.detector import Detector
-from models.event_matching import choose_point, count_events, event_cost, sweep
+from models.event_matching import (
+    choose_on_validation,
+    count_events,
+    event_cost,
+    limit_of,
+    limit_text,
+    no_keyword,
+    sweep,
+)
 from models.feature_statistics import find_statistics
 from models.losses import loss_of
 from models.plots import detector_output
@@ -50,7 +58,8 @@ class DetectionTask:
 
     Raises:
         TrainingError: nothing to validate on.
-        DatasetError: the data set isn't complete.
+        DatasetError: the data set isn't complete, or its validation split has no keyword to choose
+            thresholds on.
     """
 
     def __init__(self, recipe: Recipe, data: str, cache: Path | None = None) -> None:
@@ -65,6 +74,8 @@ class DetectionTask:
                 expected="some scenes to choose the best epoch on",
                 fix="raise dataset.num_examples.validation",
             )
+        if recipe.evaluation.measure == "keywords" and not _validation_keywords(self.stored):
+            raise no_keyword()
         parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
         unsaid = {"data_service", "cache"}
         sections = [part.model_dump(mode="json", exclude=unsaid) for part in parts]
@@ -110,7 +121,8 @@ class DetectionTask:
         judging = self.recipe.keyword_evaluation
         recordings = score_split(self._detector.with_network(network), self.stored, "validation")
         points = sweep(recordings, self._detector.labels, **judging.rule())
-        point = choose_point(points, judging.max_false_accepts_per_hour)
+        limit = judging.max_false_accepts_per_hour
+        point = choose_on_validation(points, limit)
         values = {
             "miss_rate": point.miss_rate,
             "false_accepts_per_hour": point.false_accepts_per_hour,
@@ -120,6 +132,8 @@ class DetectionTask:
             f"{100 * point.miss_rate:.1f} % missed at "
             f"{point.false_accepts_per_hour:.1f} false accepts/h on validation"
         )
+        over = limit_text(limit_of(point, limit))
+        remark += f" ({over})" if over else ""
         shown = functools.partial(self._show, recordings, point.threshold)
         return Judgement(event_cost(points), values, remark, shown)
 
@@ -173,6 +187,12 @@ class DetectionTask:
         batches = judged_examples(self.stored, split="train", batch_size=_BATCH)
         audio = (batch[1] for batch in itertools.islice(batches, _MOST_HEARD // _BATCH))
         return self._plain.with_statistics(find_statistics(self._plain, audio))
+
+
+def _validation_keywords(stored: StoredDataset) -> int:
+    """Of all generations, as their manifests count them."""
+    counts = [manifest.counts.get("validation", {}) for manifest in stored.manifests]
+    return sum(of.get("events_by_kind", {}).get("keyword", 0) for of in counts)
 
 
 def label_rule(recipe: Recipe, detector: Detector, stored: StoredDataset) -> LabelRule:

@@ -8,6 +8,7 @@ to detect, slices of both (slices.py), the worst misses and false accepts to lis
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +17,22 @@ from typing import Any
 import numpy as np
 
 from models.detector import Detector
-from models.event_matching import OperatingPoint, choose_point, count_events, counted, sweep
+from models.event_matching import (
+    OperatingPoint,
+    choose_on_validation,
+    count_events,
+    counted,
+    limit_of,
+    sweep,
+)
 from models.frame_accuracy import frame_accuracy
-from models.intervals import wilson_by_group
-from models.model_files import read_card, write_json
+from models.model_files import COMPARISON_NAME, read_card, write_json
 from models.plots import det_curve, miss_curve
 from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
 from models.scoring import score_split
 from models.slices import Matched, false_accepts_by, misses_by, sounding
+from models.takes import miss_interval
 from models.worst_clips import FloatArray, WorstClip, cut_from, worst_clips, write_clips
 from pipeline.input_dataset import judged_examples, read_dataset
 from schemas.canonical import digest
@@ -55,15 +63,15 @@ def evaluate(folder: Path, data: str) -> Report:
 
     Raises:
         TrainingError: no trained model.
-        DatasetError: the data set is incomplete or of another rate or other labels.
+        DatasetError: the data set is incomplete, of another rate or other labels, or has no keyword
+            to choose a threshold on.
     """
     card, detector, stored = open_judged(folder, data)
     judging = Evaluation.model_validate(card["evaluation"])
     counting = judging.rule()
     validation = score_split(detector, stored, "validation")
-    chosen = choose_point(
-        sweep(validation, detector.labels, **counting), judging.max_false_accepts_per_hour
-    )
+    limit = judging.max_false_accepts_per_hour
+    chosen = choose_on_validation(sweep(validation, detector.labels, **counting), limit)
     recordings = score_split(detector, stored, "test")
     points = sweep(recordings, detector.labels, **counting)
     report = judge(recordings, detector.labels, chosen.threshold, judging, points)
@@ -71,10 +79,10 @@ def evaluate(folder: Path, data: str) -> Report:
     values = report.values | {
         "chosen_on": "validation",
         "judged_on": "test",
-        "validation": _numbers(chosen),
+        "validation": _numbers(chosen) | limit_of(chosen, limit),
         "frames": frame_accuracy(recordings, detector, window, chosen.threshold),
     }
-    values |= origin(card, stored)
+    values |= origin(card, stored) | _selected_on(folder, stored)
     report = Report(values, points, report.chosen)
 
     def cut(clips: Sequence[WorstClip]) -> list[FloatArray]:
@@ -180,12 +188,15 @@ def judge(
     keywords = [e for r in recordings for e in r.events if e.kind == "keyword"]
     values = _numbers(point) | {
         "num_takes": len({e.source for e in keywords if e.source}),
-        "miss_interval": _miss_interval(point, matched),
+        "miss_interval": _miss_interval(matched),
         "num_other_events": sum(e.kind != "keyword" for r in recordings for e in r.events),
         "num_repetitions": sum(len(m.repetitions) for m in found),
         "threshold": threshold,
         "counting": judging.rule(),
-        "by_label": {label: _numbers(one) for label, one in by_label.items()},
+        "by_label": {
+            label: _numbers(one) | {"miss_interval": _miss_interval(matched, label)}
+            for label, one in by_label.items()
+        },
         "macro": _macro(by_label.values()),
         "time_to_detect_s": _percentiles([d.time_s - event.offset_s for event, d in hits]),
         "time_since_onset_s": _percentiles([d.time_s - event.onset_s for event, d in hits]),
@@ -218,6 +229,17 @@ def judge(
     return Report(values, points, point)
 
 
+def _selected_on(folder: Path, stored: StoredDataset) -> dict[str, Any]:
+    """Whether a promotion chose this model by the split that judges it, and how many looked."""
+    try:
+        found = json.loads((folder / COMPARISON_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if found.get("test") != stored.split_identity("test") or not found.get("selected_on_test"):
+        return {}
+    return {"selected_on_test": True, "looks": found["looks"]}
+
+
 def _cut_test_scenes(stored: StoredDataset, clips: Sequence[WorstClip]) -> list[FloatArray]:
     """The parts of a test split's scenes that the clips name, in one pass."""
     wanted = {clip.recording for clip in clips}
@@ -233,7 +255,6 @@ def _cut_test_scenes(stored: StoredDataset, clips: Sequence[WorstClip]) -> list[
 def _numbers(point: OperatingPoint) -> dict[str, Any]:
     return asdict(point) | {
         "miss_rate": point.miss_rate,
-        "miss_interval": point.miss_interval,
         "false_accepts_per_hour": point.false_accepts_per_hour,
         "false_accept_interval": point.false_accept_interval,
     }
@@ -252,17 +273,11 @@ def _macro(points: Iterable[OperatingPoint]) -> dict[str, float]:
     }
 
 
-def _miss_interval(point: OperatingPoint, matched: Matched) -> tuple[float, float]:
+def _miss_interval(matched: Matched, label: str | None = None) -> tuple[float, float]:
     """By takes, which a scene's events name; a recording's labels don't."""
-    takes: dict[str, list[int]] = {}
-    for _, found in matched:
-        for event in (*(event for event, _ in found.hits), *found.misses):
-            takes.setdefault(event.source, [0, 0])[1] += 1
-        for event in found.misses:
-            takes[event.source][0] += 1
-    if not takes or "" in takes:
-        return point.miss_interval
-    return wilson_by_group([(missed, trials) for missed, trials in takes.values()])
+    judged = [(event, False) for _, found in matched for event, _ in found.hits]
+    judged += [(event, True) for _, found in matched for event in found.misses]
+    return miss_interval((e.source, missed) for e, missed in judged if label in (None, e.label))
 
 
 def _percentiles(delays: Sequence[float]) -> dict[str, float]:

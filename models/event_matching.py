@@ -25,8 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from models.intervals import poisson_rate, wilson
+from models.intervals import poisson_rate
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
+from schemas.errors import DatasetError
 
 THRESHOLDS = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 12.0, 91)))
 """The thresholds of every sweep: equally spaced in log odds, from 0.0025 to 0.999994."""
@@ -226,11 +227,6 @@ class OperatingPoint:
         return self.num_false_accepts / self.hours if self.hours else 0.0
 
     @property
-    def miss_interval(self) -> tuple[float, float]:
-        """95 % interval of the miss rate (Wilson)."""
-        return wilson(self.num_misses, self.num_keywords)
-
-    @property
     def false_accept_interval(self) -> tuple[float, float]:
         """95 % interval of false accepts per hour (exact Poisson)."""
         return poisson_rate(self.num_false_accepts, self.hours)
@@ -280,7 +276,8 @@ def choose_point(
 ) -> OperatingPoint:
     """Return the point with the fewest misses within the limit; of equal ones the middle one.
 
-    Where no threshold keeps the limit, the one with the fewest false accepts.
+    Where no threshold keeps the limit, the one with the fewest false accepts: `limit_kept` says so
+    in every report.
     """
     allowed = [p for p in points if p.false_accepts_per_hour <= max_false_accepts_per_hour]
     if not allowed:
@@ -288,6 +285,47 @@ def choose_point(
     fewest = min(p.num_misses for p in allowed)
     best = [p for p in allowed if p.num_misses == fewest]
     return best[len(best) // 2]
+
+
+def choose_on_validation(
+    points: Sequence[OperatingPoint], max_false_accepts_per_hour: float
+) -> OperatingPoint:
+    """Return `choose_point` of a validation split.
+
+    Raises:
+        DatasetError: no keyword is in it, so that a detector that never fires would be the best.
+    """
+    if not any(point.num_keywords for point in points):
+        raise no_keyword()
+    return choose_point(points, max_false_accepts_per_hour)
+
+
+def no_keyword() -> DatasetError:
+    """Return the error of a validation split without a keyword."""
+    return DatasetError(
+        "no keyword is in the validation split, and a threshold is chosen on its keywords",
+        expected="scenes with keywords among dataset.num_examples.validation",
+        fix="raise scene.num_keywords or dataset.num_examples.validation, and make the data set "
+        "again with `wakebeam synth --overwrite`",
+    )
+
+
+def limit_of(point: OperatingPoint, max_false_accepts_per_hour: float) -> dict[str, Any]:
+    """Return the limit that a point was chosen by, and whether it keeps it, for JSON."""
+    return {
+        "max_false_accepts_per_hour": max_false_accepts_per_hour,
+        "limit_kept": point.false_accepts_per_hour <= max_false_accepts_per_hour,
+    }
+
+
+def limit_text(values: Mapping[str, Any]) -> str:
+    """Return a remark where what was chosen doesn't keep its limit; `values` hold `limit_of`."""
+    if values.get("limit_kept", True):
+        return ""
+    return (
+        f"no threshold keeps the limit of {values['max_false_accepts_per_hour']:g} false accepts "
+        "per hour"
+    )
 
 
 def event_cost(points: Sequence[OperatingPoint]) -> float:

@@ -89,14 +89,16 @@ def fit(
             `init_from` doesn't fit.
     """
     config = task.fitting
-    identity = digest([task.identity, init_from.digest]) if init_from else task.identity
+    identity = identity_of(task, init_from)
     strategy = strategy or create_strategy(config.strategy)
-    kept = TrainingFolder(folder, identity, writes=this_worker() == 0)
+    worker = this_worker(strategy)
+    kept = TrainingFolder(folder, identity, writes=worker == 0)
     if overwrite and kept.holds_another():
         kept.clear()
-    if kept.state() == "complete":
+    state = kept.state()
+    if state == "complete":
         return FitResult(read_card(folder), 0, 0, True)
-    if resume and kept.state() == "empty":
+    if resume and state == "empty":
         raise TrainingError(
             f"{folder} holds no training to go on with",
             fix="leave --resume out: a training goes on by itself where there is one",
@@ -108,6 +110,8 @@ def fit(
             expected=f"at least one batch of {config.batch_size}",
             fix="make more examples or lower training.batch_size",
         )
+    if state == "empty":
+        kept.clear_leftovers()
     _seed(task.seed)
     judged = freeze(task.build(), config.freeze)
     _seed(task.seed)
@@ -129,10 +133,10 @@ def fit(
             checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer, place=place)
     finally:
         keras.mixed_precision.set_global_policy("float32")
-    saved = kept.checkpoints_of(this_worker())
+    saved = kept.checkpoints_of(worker)
     manager = tf.train.CheckpointManager(checkpoint, str(saved), max_to_keep=2)
     latest = tf.train.latest_checkpoint(str(kept.checkpoints_of(0)))
-    if latest:
+    if latest and state == "unfinished":  # checkpoints alone don't say whose they are
         checkpoint.restore(latest)
     epoch, step = divmod(int(place.steps.numpy()), steps)
     kept.begin(epoch)
@@ -140,7 +144,7 @@ def fit(
     watch.apply_plateau()
     began = (epoch, step)
     callbacks = [watch]
-    if this_worker() == 0:
+    if worker == 0:
         steps_seen = (10, 20) if profile else 0
         board = keras.callbacks.TensorBoard(
             str(kept.logs), write_graph=False, profile_batch=steps_seen
@@ -175,9 +179,14 @@ def fit(
         epoch, step = int(place.steps.numpy()) // steps, 0
         if network.stop_training:
             break
-    card = _finish(task, kept, judged, init_from)
+    card = _finish(task, kept, judged, init_from, writes=worker == 0)
     strategy.run(tf.function(_meet))
     return FitResult(card, *began, False, watch.clock.summary())
+
+
+def identity_of(task: Task, init_from: InitialWeights | None) -> str:
+    """Return a digest of all that a training depends on."""
+    return digest([task.identity, init_from.digest]) if init_from else task.identity
 
 
 def _meet() -> tf.Tensor:
@@ -230,7 +239,12 @@ def _distributed(
 
 
 def _finish(
-    task: Task, folder: TrainingFolder, judged: keras.Model, init_from: InitialWeights | None
+    task: Task,
+    folder: TrainingFolder,
+    judged: keras.Model,
+    init_from: InitialWeights | None,
+    *,
+    writes: bool,
 ) -> dict[str, Any]:
     epochs = folder.history["epochs"]
     chosen = min(epochs, key=lambda e: (e["cost"], e["epoch"]))
@@ -247,7 +261,7 @@ def _finish(
         "software": {name: metadata.version(name) for name in _SOFTWARE}
         | {"python": platform.python_version()},
     }
-    if this_worker() == 0:
+    if writes:
         judged.load_weights(str(folder.best(chosen["epoch"]) / WEIGHTS_NAME))
         task.save(judged, folder.path, card)
     folder.finish()

@@ -13,6 +13,8 @@ from models.model_card import CARD_TEXT_NAME, card_text
 from schemas.errors import TrainingError
 
 CARD_NAME, WEIGHTS_NAME = "model.json", "network.weights.h5"
+COMPARISON_NAME = "comparison.json"
+"""Of a model that a retraining compared with the one before: what it found."""
 
 
 def save_model(network: keras.Model, folder: Path, card: dict[str, Any]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from models.event_matching import limit_text
+
 RULE_OF_THREE = -math.log(0.05)
 """Events that can't be excluded with 95 % confidence where none was seen: 3.0."""
 
@@ -48,6 +50,11 @@ def report_text(values: dict[str, Any]) -> str:
             f"{'time to detect':24}{delay['median']:>7.2f} s  "
             f"{delay['p5']:>6.2f} … {delay['p95']:.2f} s  after the keyword's end"
         )
+    if values.get("selected_on_test"):
+        lines.append(
+            "a promotion chose this model by this very test split (comparison "
+            f"{values['looks']} on it): the figures above flatter it"
+        )
     lines += [_rule(values), *_by_label(values), *_known_before(values), *_slices(values)]
     lines += [*_of_stream(values), *_made_of(values)]
     if not values["num_other_events"]:
@@ -60,7 +67,7 @@ def headline(values: dict[str, Any]) -> str:
     return (
         f"{100 * values['miss_rate']:.1f} % missed, "
         f"{values['false_accepts_per_hour']:.2f} false accepts/h on test"
-    )
+    ) + (", limit not kept on validation" if limit_text(values.get("validation", {})) else "")
 
 
 def origin_text(values: dict[str, Any]) -> list[str]:
@@ -106,6 +113,7 @@ def _known_before(values: dict[str, Any]) -> list[str]:
             f"on validation that threshold misses {100 * known['miss_rate']:.1f} % at "
             f"{known['false_accepts_per_hour']:.2f} false accepts per hour"
         )
+        lines += _over_the_limit(known)
     if "chosen_on_this_stream" in values:
         best = values["chosen_on_this_stream"]
         lines.append(
@@ -113,7 +121,13 @@ def _known_before(values: dict[str, Any]) -> list[str]:
             f"{100 * best['miss_rate']:.1f} % at {best['false_accepts_per_hour']:.2f} false "
             "accepts per hour"
         )
+        lines += _over_the_limit(best)
     return lines
+
+
+def _over_the_limit(chosen: dict[str, Any]) -> list[str]:
+    said = limit_text(chosen)
+    return [f"  LIMIT NOT KEPT: {said} there; this is the one with the fewest"] if said else []
 
 
 def _slices(values: dict[str, Any]) -> list[str]:

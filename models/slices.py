@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.event_matching import Matching
-from models.intervals import wilson
+from models.takes import miss_interval
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 
 Matched = Sequence[tuple[ScoredRecording, Matching]]
@@ -39,7 +39,7 @@ class _Keyword:
 
 
 def misses_by(matched: Matched) -> dict[str, list[dict[str, Any]]]:
-    """Return {slice: rows with `slice`, `keywords`, `misses` and Wilson's `interval`}."""
+    """Return {slice: rows with `slice`, `keywords`, `misses`, `interval` by takes}."""
     keywords = [keyword for one in matched for keyword in _keywords(*one)]
     snrs = _bins(_SNR_EDGES_DB, "dB")
     spacing = _bins(_KEYWORD_SPACING_EDGES_S, "s or first")
@@ -92,7 +92,7 @@ def _keywords(recording: ScoredRecording, found: Matching) -> Iterable[_Keyword]
                 event.onset_s - last_event_s,
                 _position(event.onset_s, recording.duration_s),
             )
-            last_keyword_s = event.offset_s
+            last_keyword_s = max(last_keyword_s, event.offset_s)
         last_event_s = max(last_event_s, event.offset_s)
 
 
@@ -118,27 +118,28 @@ def _bins(edges: Sequence[float], unit: str) -> Callable[[float], tuple[int, str
 def _in_order(
     keywords: Sequence[_Keyword], key: Callable[[_Keyword], tuple[int, str] | None]
 ) -> list[dict[str, Any]]:
-    groups: dict[tuple[int, str], list[bool]] = {}
+    groups: dict[tuple[int, str], list[_Keyword]] = {}
     for keyword in keywords:
         found = key(keyword)
         if found is not None:
-            groups.setdefault(found, []).append(keyword.missed)
+            groups.setdefault(found, []).append(keyword)
     return [_row(name, groups[at, name]) for at, name in sorted(groups)]
 
 
 def _worst_first(
     keywords: Sequence[_Keyword], key: Callable[[_Keyword], str]
 ) -> list[dict[str, Any]]:
-    groups: dict[str, list[bool]] = {}
+    groups: dict[str, list[_Keyword]] = {}
     for keyword in keywords:
-        groups.setdefault(key(keyword), []).append(keyword.missed)
+        groups.setdefault(key(keyword), []).append(keyword)
     rows = [_row(name, groups[name]) for name in sorted(groups) if name]
     return sorted(rows, key=lambda row: (-row["misses"], row["keywords"]))
 
 
-def _row(name: str, missed: Sequence[bool]) -> dict[str, Any]:
-    interval = wilson(sum(missed), len(missed))
-    return {"slice": name, "keywords": len(missed), "misses": sum(missed), "interval": interval}
+def _row(name: str, keywords: Sequence[_Keyword]) -> dict[str, Any]:
+    misses = sum(keyword.missed for keyword in keywords)
+    interval = miss_interval((keyword.event.source, keyword.missed) for keyword in keywords)
+    return {"slice": name, "keywords": len(keywords), "misses": misses, "interval": interval}
 
 
 def _accept_rows(names: Iterable[str], sounded: Counter[str]) -> list[dict[str, Any]]:

@@ -32,7 +32,8 @@ class TrainingFolder:
         writes: False in a process that only follows.
 
     Attributes:
-        history: `identity`, `epochs` (an entry for each finished one) and `finished`.
+        history: `identity`, `epochs` (an entry for each finished one), `finished` and, of a model
+            that a retraining promoted, the identity that it `stands_for`.
     """
 
     def __init__(self, path: Path, identity: str, *, writes: bool = True) -> None:
@@ -57,7 +58,8 @@ class TrainingFolder:
 
     def holds_another(self) -> bool:
         """Whether something else was trained here, or its history can't be read."""
-        return (self.path / _HISTORY).exists() and self.history.get("identity") != self._identity
+        known = (self.history.get("identity"), self.history.get("stands_for"))
+        return (self.path / _HISTORY).exists() and self._identity not in known
 
     def state(self) -> Literal["empty", "unfinished", "complete"]:
         """Say what the folder holds.
@@ -109,15 +111,30 @@ class TrainingFolder:
         if self._writes:
             shutil.rmtree(self.path / _BEST, ignore_errors=True)
 
+    def clear_leftovers(self) -> None:
+        """Remove checkpoints, logs and best weights: without a history nobody knows whose."""
+        if self._writes:
+            for name in (_CHECKPOINTS, _LOGS, _BEST):
+                shutil.rmtree(self.path / name, ignore_errors=True)
+
     def clear(self) -> None:
         """Remove what training wrote, the history last."""
+        self.clear_leftovers()
         if self._writes:
-            for name in (_CHECKPOINTS, _LOGS, _BEST, CLIPS_NAME):
-                shutil.rmtree(self.path / name, ignore_errors=True)
+            shutil.rmtree(self.path / CLIPS_NAME, ignore_errors=True)
             reports = [f"evaluation.{kind}" for kind in ("json", "txt", "png", "html")]
             for name in (CARD_NAME, CARD_TEXT_NAME, *reports, WEIGHTS_NAME, _HISTORY):
                 (self.path / name).unlink(missing_ok=True)
         self.history = {"identity": self._identity, "epochs": []}
+
+    def stand_for(self, identity: str) -> None:
+        """Let a finished model be what another training would have been asked for.
+
+        A retrained model starts from another one, so it is of another identity than its recipe's;
+        in the folder of the one that it replaces it is current nevertheless.
+        """
+        self.history["stands_for"] = identity
+        self._write()
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from schemas.canonical import digest
 from schemas.dataset import MANIFEST_NAME, Manifest, ShardEntry, located_shards, not_complete
 from schemas.errors import DatasetError
 from schemas.recipe import SPLITS
@@ -157,3 +158,7 @@ class StoredDataset:
     def identity(self) -> str:
         """Return a SHA-256 that is equal for equal data sets, generation by generation."""
         return self.manifests[-1].identity()
+
+    def split_identity(self, split: str) -> str:
+        """Return a SHA-256 of one split's shards: scenes appended to others don't change it."""
+        return digest([[e.num_examples, e.crc32c] for _, e in StoredDataset.shards(self, split)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +38,7 @@ def train(
 
     `tensorboard --logdir w/model/logs` shows curves, and sound, spectrogram and score of a scene.
     """
-    from models.strategies import this_worker
+    from models.strategies import worker_to_be
     from wakebeam.stages import fit_task, make_model
     from wakebeam.tasks import TaskPlace, open_any
 
@@ -51,7 +52,8 @@ def train(
         raise RequestError("--machine with a task's recipe", expected="a detector's recipe")
     how = {"sanity": sanity, "overwrite": overwrite, "resume": resume, "profile": profile}
     # Of several workers the first keeps other runs out; the others are this run.
-    with workspace.alone() if this_worker() == 0 else contextlib.nullcontext():
+    first = worker_to_be(workspace.recipe.training.strategy) == 0
+    with workspace.alone() if first else contextlib.nullcontext():
         if isinstance(workspace, TaskPlace):
             make = partial(workspace.verb("make_task"), workspace)
             result = fit_task(make, workspace.recipe.training, workspace.model, **how)
@@ -88,8 +90,10 @@ def retrain(
 ) -> None:
     """Add scenes, train from the model in use, and replace it only where the new one is better.
 
-    Both are judged event by event on the same test split. The new one takes the place of --since
-    where the 95 % interval of the difference says that it is better; the old one is kept beside it.
+    Both are judged event by event on the same test split, each at the threshold that the recipe's
+    own validation split chooses. The new one takes the place of --since where the 95 % interval of
+    the difference and an exact sign test by takes say that it is better; the old one is kept beside
+    it. Report and export are brought up to date by the commands that are printed.
     """
     from models.promotion import comparison_text
     from wakebeam.retraining import retrain as retrain_model
@@ -118,6 +122,10 @@ def retrain(
     show(comparison_text(found))
     if found["promoted"]:
         show(f"{since} is the new model now; the one before is {found['kept']}")
+        model, data = shlex.quote(str(since)), shlex.quote(workspace.data)
+        show(f"next: wakebeam evaluate {model} --dataset {data}")
+        out = shlex.quote(str(workspace.export))
+        show(f"      wakebeam export {model} --out {out} --dataset {data}")
     else:
         show(f"{since} stays; the new one is {workspace.folder / 'candidate'}")
 

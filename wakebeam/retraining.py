@@ -4,7 +4,11 @@
 
 Every step is found done when the same command runs again: `candidate/retraining.json` says from
 which model it started and how many generations of scenes there were. A model that is replaced is
-kept beside the new one, as `MODEL-before-DIGEST`.
+kept beside the new one, as `MODEL-before-DIGEST`; the new one stands for the recipe's own training,
+so `train` and `run` find it current while recipe and data set stay as they are.
+
+`comparisons.json`, beside the recipe, keeps one line for each comparison ever made: which models,
+on which test split, with what result. How many looked at the same test split is in each result.
 """
 
 from __future__ import annotations
@@ -19,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from beam_jobs.stored import read_dataset
-from schemas.errors import RequestError
+from schemas.errors import RequestError, WakebeamError
 from wakebeam.workspace import Workspace
 
-_STATE, _COMPARISON = "retraining.json", "comparison.json"
+_STATE, _ALL = "retraining.json", "comparisons.json"
 
 
 def retrain(
@@ -37,24 +41,27 @@ def retrain(
         test_on: the data set whose test split judges both; the recipe's own if None.
 
     Returns:
-        The comparison, with `promoted` and the folder that the model before went to.
+        The comparison, with `looks`, `promoted` and the folder that the model before went to.
 
     Raises:
         RequestError: another retraining is unfinished here, or what is judged isn't keywords.
+        DatasetError: a data set is of another rate or other labels than the model.
     """
     from models.detection_task import DetectionTask
-    from models.model_files import WEIGHTS_NAME, read_card, write_json
+    from models.evaluation import open_judged
+    from models.model_files import COMPARISON_NAME, write_json
     from models.promotion import compare_models
-    from wakebeam.stages import fit_task
+    from wakebeam.stages import filled_cache, fit_task
 
     judging = workspace.recipe.keyword_evaluation
     candidate = workspace.folder / "candidate"
     state = _read(candidate / _STATE)
     if not since.exists() and state.get("kept"):  # killed between the two renames
         os.replace(candidate, since)
-        return _read(since / _COMPARISON) | {"promoted": True, "kept": state["kept"]}
-    read_card(since)
-    digest = hashlib.sha256((since / WEIGHTS_NAME).read_bytes()).hexdigest()
+        return _read(since / COMPARISON_NAME) | {"promoted": True, "kept": state["kept"]}
+    for data in dict.fromkeys((workspace.data, test_on or workspace.data)):
+        open_judged(since, data)  # refused now, not after a training
+    digest = _weights_digest(since)
     if state.get("finished"):  # that one is over: this is the next
         shutil.rmtree(candidate)
         state = {}
@@ -72,17 +79,57 @@ def retrain(
         grow()
     training = workspace.recipe.training.model_copy(update={"init_from": str(since.resolve())})
     recipe = workspace.recipe.model_copy(update={"training": training})
-    fit_task(partial(DetectionTask, recipe, workspace.data), training, candidate)
-    found = compare_models(since, candidate, test_on or workspace.data, judging)
-    write_json(candidate / _COMPARISON, found)
+    make = partial(DetectionTask, recipe, workspace.data, cache=filled_cache(workspace))
+    fit_task(make, training, candidate)
+    found = compare_models(since, candidate, judging, data=workspace.data, test_on=test_on)
+    found["looks"] = _looks(workspace.folder / _ALL, found, digest, _weights_digest(candidate))
+    found["selected_on_test"] = found["better"]
+    write_json(candidate / COMPARISON_NAME, found)
     if not found["better"]:
         write_json(candidate / _STATE, state | {"finished": True})
         return found | {"promoted": False}
+    _stand_for_the_recipes_own(workspace, candidate)
     kept = since.with_name(f"{since.name}-before-{digest[:8]}")
     write_json(candidate / _STATE, state | {"kept": str(kept)})
     os.replace(since, kept)
     os.replace(candidate, since)
     return found | {"promoted": True, "kept": str(kept)}
+
+
+def _looks(path: Path, found: dict[str, Any], old: str, new: str) -> int:
+    """Note a comparison, once however often it is made; return how many saw its test split."""
+    from models.model_files import write_json
+
+    if path.exists() and not _read(path):
+        raise WakebeamError(
+            f"{path} can't be read, and it counts how often each test split was looked at",
+            fix="bring it back from a copy, or move it away to count anew",
+        )
+    rows = _read(path).get("comparisons", [])
+    row = {"test": found["test"], "old": old, "new": new, "better": found["better"]}
+    if row not in rows:
+        rows.append(row)
+        write_json(path, {"comparisons": rows})
+    return sum(one["test"] == found["test"] for one in rows)
+
+
+def _stand_for_the_recipes_own(workspace: Workspace, candidate: Path) -> None:
+    """Let the candidate be current where `train` and `run` look for the recipe's own model."""
+    from models.detection_task import DetectionTask
+    from models.fitting import identity_of
+    from models.initial_weights import InitialWeights
+    from models.training_folder import TrainingFolder
+
+    start = workspace.recipe.training.init_from
+    init_from = InitialWeights.of(workspace.folder / start) if start else None
+    identity = identity_of(DetectionTask(workspace.recipe, workspace.data), init_from)
+    TrainingFolder(candidate, identity).stand_for(identity)
+
+
+def _weights_digest(model: Path) -> str:
+    from models.model_files import WEIGHTS_NAME
+
+    return hashlib.sha256((model / WEIGHTS_NAME).read_bytes()).hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def make_model(workspace: Workspace, **how: bool) -> Any:
         )
     recipe = workspace.recipe
     measure = measure_of(recipe.evaluation.model_dump())
-    make = partial(measure.task, recipe, workspace.data, cache=_filled_cache(workspace))
+    make = partial(measure.task, recipe, workspace.data, cache=filled_cache(workspace))
     return fit_task(make, recipe.training, workspace.model, **how)
 
 
@@ -196,8 +196,8 @@ def reject_summary(bank: ClipBank, most: int = 10) -> str:
     return "\n".join(rows + ([f"  and {more} more (wakebeam check lists all)"] if more > 0 else []))
 
 
-def _filled_cache(workspace: Workspace) -> Path | None:
-    """The folder of the shards' copies, all of them there; None where none is wanted."""
+def filled_cache(workspace: Workspace) -> Path | None:
+    """Return the folder of the shards' copies, all of them there; None where none is wanted."""
     from pipeline.input_dataset import read_dataset as read_stored
     from pipeline.inputs.shard_cache import fill_cache
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from models.evaluation import Report, judge, write_report
-from models.event_matching import choose_point, sweep
+from models.event_matching import choose_point, limit_of, sweep
 from models.export_folder import METADATA_NAME
 from models.streaming import StreamingDetector
 from models.worst_clips import FloatArray, WorstClip
@@ -262,7 +262,8 @@ def _judged(
     )
     points = sweep(scored, detector.labels, **judging.rule())
     report = judge(scored, detector.labels, detector.threshold, judging, points)
-    best = choose_point(points, judging.max_false_accepts_per_hour)
+    limit = judging.max_false_accepts_per_hour
+    best = choose_point(points, limit)
     rates = {
         "miss_rate": best.miss_rate,
         "false_accepts_per_hour": best.false_accepts_per_hour,
@@ -271,7 +272,7 @@ def _judged(
         "chosen_on": "validation",
         "judged_on": "stream",
         "stream": about,
-        "chosen_on_this_stream": asdict(best) | rates,
+        "chosen_on_this_stream": asdict(best) | rates | limit_of(best, limit),
     }
     if metadata.get("measured_on_validation"):
         values["validation"] = metadata["measured_on_validation"]

@@ -12,16 +12,20 @@ from hypothesis import strategies as st
 from models.evaluation import judge
 from models.event_matching import (
     EventDetector,
+    choose_on_validation,
     choose_point,
     detect_events,
     event_cost,
+    limit_of,
     match_events,
     operating_point,
     sweep,
 )
 from models.intervals import poisson_rate, wilson, wilson_by_group
 from models.promotion import count_outcomes
+from models.report_text import headline, report_text
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
+from schemas.errors import DatasetError
 from schemas.recipe import Evaluation
 
 STEP_S = 10 / 1375
@@ -131,6 +135,29 @@ def test_the_threshold_is_chosen_within_the_limit() -> None:
     assert event_cost(silent) == 1.0
 
 
+def test_a_limit_that_no_threshold_keeps_is_said() -> None:
+    """Ten seconds with one alarm at any threshold: 360 an hour, where half a one is allowed."""
+    loud = _recording([(100, 140)], events=[ReferenceEvent(7.0, 7.5, "kw")])
+    loud.scores[100:140] = 1.0
+    points = sweep([loud], ["kw"], debounce_s=1.0, hit_window_s=0.5)
+    chosen = choose_on_validation(points, 0.5)
+    assert chosen.false_accepts_per_hour == pytest.approx(360)
+    known = {"miss_rate": chosen.miss_rate, "false_accepts_per_hour": 360.0}
+    values = judge([loud], ["kw"], chosen.threshold, Evaluation()).values
+    kept = values | {"validation": known | limit_of(points[0], 1000.0)}
+    values |= {"validation": known | limit_of(chosen, 0.5)}
+    assert values["validation"]["limit_kept"] is False
+    assert "no threshold keeps the limit of 0.5 false accepts per hour" in report_text(values)
+    assert "limit not kept" in headline(values)
+    assert "LIMIT" not in report_text(kept) + headline(kept).upper()
+
+
+def test_a_validation_without_keywords_chooses_nothing() -> None:
+    points = sweep([_recording([])], ["kw"], debounce_s=1.0, hit_window_s=0.5)
+    with pytest.raises(DatasetError, match=r"no keyword .* raise scene\.num_keywords"):
+        choose_on_validation(points, 0.5)
+
+
 def test_intervals_against_published_values() -> None:
     assert wilson(276, 299) == pytest.approx((0.887, 0.948), abs=5e-4)
     assert wilson(279, 299) == pytest.approx((0.899, 0.956), abs=5e-4)
@@ -220,7 +247,7 @@ def test_the_count_is_the_same_at_any_frame_rate_so_frames_are_not_what_counts(s
     assert report.values["false_accepts_per_hour"] == point.false_accepts_per_hour
     assert report.values["miss_rate"] == 0.5
     found = count_outcomes([recording], ("kw",), threshold=0.5, judging=Evaluation())
-    assert (found.misses.tolist(), found.false_accepts.tolist()) == ([1], [1])
+    assert (found.num_misses, found.num_false_accepts) == (1, 1)
 
 
 def test_there_is_one_counter_for_training_promotion_and_reports() -> None:

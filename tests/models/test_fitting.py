@@ -17,6 +17,7 @@ import tf_keras as keras
 
 from models.fitting import _seed, fit
 from models.learning_rates import learning_rate_of
+from models.strategies import create_strategy, worker_to_be
 from models.task import Judgement
 from pipeline.inputs.source import batches
 from schemas.errors import TrainingError
@@ -121,6 +122,39 @@ def test_a_worker_killed_and_both_restarted_end_as_if_nothing_was(tmp_path) -> N
     assert again[0]["weights"] == again[1]["weights"] == whole[0]["weights"]
 
 
+def test_alone_the_first_writes_whatever_TF_CONFIG_says(tmp_path) -> None:
+    cluster = {"cluster": {"worker": free_addresses(2)}, "task": {"type": "worker", "index": 1}}
+    process = _start(tmp_path, 'strategy="one"', "epochs=1", cluster=json.dumps(cluster))
+    assert len(_answer(process)["losses"]) == 1
+    assert (tmp_path / "model/model.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "task", "said"),
+    [
+        ({"chief": ["a:1"], "worker": ["b:1"]}, ("worker", 0), "worker 0 of a cluster of chief"),
+        ({"chief": ["a:1"], "worker": ["b:1"]}, ("chief", 0), "chief 0 of a cluster of chief"),
+        ({"worker": ["a:1"], "ps": ["b:1"]}, ("worker", 0), "cluster of ps, worker"),
+        ({"worker": ["a:1"]}, ("evaluator", 0), "evaluator 0"),
+        ({"worker": ["a:1"]}, ("worker", 1), "worker 1"),
+        ({"worker": ["a:1"]}, ("worker", None), "can't be read"),
+    ],
+)
+@pytest.mark.parametrize("name", ["multiworker", "auto"])
+def test_a_cluster_that_is_not_of_workers_alone_is_refused(
+    monkeypatch, name, cluster, task, said
+) -> None:
+    how = {"cluster": cluster, "task": dict(zip(("type", "index"), task, strict=True))}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(how))
+    for call in (create_strategy, worker_to_be):
+        with pytest.raises(TrainingError, match=said):
+            call(name)
+    assert worker_to_be("one") == 0
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(TrainingError, match="can't be read"):
+        create_strategy(name)
+
+
 def test_a_batch_that_devices_cannot_share_is_refused(tmp_path) -> None:
     processes = _cluster(tmp_path, "batch_size=9")
     for process in processes:
@@ -159,6 +193,24 @@ def test_another_model_is_refused_and_replaced_when_told(tmp_path) -> None:
     with pytest.raises(TrainingError, match="another recipe"):
         fit(other, tmp_path / "model")
     assert not fit(other, tmp_path / "model", overwrite=True).already_complete
+
+
+def test_checkpoints_without_a_history_are_nobodys(tmp_path) -> None:
+    how = {"batch_size": 10, "epochs": 1}
+    fit(ToyTask(Fitting(**how), tmp_path / "seen"), tmp_path / "model")
+    for name in ("history.json", "model.json", "network.weights.h5"):
+        (tmp_path / "model" / name).unlink()
+    other = ToyTask(Fitting(**how | {"epochs": 2}, learning_rate=0.1), tmp_path / "seen")
+    with pytest.raises(TrainingError, match="no training to go on with"):
+        fit(other, tmp_path / "model", resume=True)
+    here = fit(other, tmp_path / "model")
+    assert (here.resumed_from_epoch, here.card["epochs_trained"]) == (0, 2)
+    fit(other, tmp_path / "fresh")
+    networks = [other.build() for _ in range(2)]
+    for network, name in zip(networks, ("model", "fresh"), strict=True):
+        network.load_weights(str(tmp_path / name / "network.weights.h5"))
+    for ours, fresh in zip(*(n.get_weights() for n in networks), strict=True):
+        np.testing.assert_array_equal(ours, fresh)
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from models.evaluation import judge, write_report
+from models.intervals import wilson, wilson_by_group
 from models.report_text import report_text
 from models.worst_clips import cut_from, worst_clips
 from schemas.detection import ReferenceEvent, ScoredRecording
@@ -92,6 +94,37 @@ def test_each_class_micro_and_macro(report) -> None:
     assert report.values["macro"]["miss_rate"] == pytest.approx((1 / 3 + 1) / 2)
     assert report.values["macro"]["false_accepts_per_hour"] == pytest.approx(2 * 60)
     assert "macro average: 66.7 % missed" in report_text(report.values)
+
+
+def test_intervals_of_each_part_are_by_takes() -> None:
+    """Take a is missed in all of its ten placements, take b in none of ten."""
+    times_s = 0.02 * np.arange(1, 10001)
+    events = tuple(_event(3.0 + 9 * i, clip="ab"[i % 2], speaker="anna") for i in range(20))
+    scores = np.zeros((10000, 1), np.float32)
+    for event in events[1::2]:
+        scores[round(event.offset_s / 0.02), 0] = 0.9
+    recording = ScoredRecording("long", 200.0, times_s, scores, events)
+    values = judge([recording], ("kw",), 0.5, Evaluation()).values
+    two_takes = pytest.approx(wilson_by_group([(10, 10), (0, 10)]))
+    assert wilson_by_group([(10, 10), (0, 10)])[0] < wilson(10, 20)[0] - 0.1
+    assert values["miss_interval"] == two_takes
+    assert values["by_label"]["kw"]["miss_interval"] == two_takes
+    for table in ("snr_db", "speaker", "source"):
+        (row,) = values["misses_by"][table]
+        assert row["interval"] == two_takes, table
+    unknown = [replace(event, source="") for event in events]
+    recording = ScoredRecording("long", 200.0, times_s, scores, tuple(unknown))
+    values = judge([recording], ("kw",), 0.5, Evaluation()).values
+    assert values["misses_by"]["snr_db"][0]["interval"] == pytest.approx(wilson(10, 20))
+
+
+def test_the_last_keyword_is_the_one_that_ended_last() -> None:
+    """A keyword of 20 s holds one of half a second; the third follows the long one's end by 1 s."""
+    long = replace(_event(1.0), offset_s=21.0)
+    events = (long, _event(2.0, clip="b"), _event(22.0, clip="c"))
+    recording = ScoredRecording("r", 60.0, np.array([60.0]), np.zeros((1, 1), np.float32), events)
+    rows = judge([recording], ("kw",), 0.5, Evaluation()).values["misses_by"]["keyword_spacing_s"]
+    assert {row["slice"]: row["keywords"] for row in rows} == {"< 2 s": 2, "≥ 30 s or first": 1}
 
 
 def test_worst_ones_are_cut_out_and_linked(report, tmp_path) -> None:
