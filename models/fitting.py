@@ -229,6 +229,7 @@ def _distributed(
             epochs=epochs,
             first_step=first_step,
             share=share,
+            deterministic=task.fitting.deterministic,
             data_service=task.fitting.data_service,
         )
 

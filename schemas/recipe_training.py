@@ -130,6 +130,9 @@ class Fitting(Section):
     checkpoint_steps: int = Field(500, ge=1, description="between checkpoints within an epoch")
     strategy: Literal["auto", "one", "mirrored", "multiworker"] = "auto"
     mixed_precision: bool = Field(False, description="float16 on a GPU, bfloat16 elsewhere")
+    deterministic: bool = Field(
+        True, description="False: batches come as they are ready, a little faster, in any order"
+    )
     data_service: str | None = Field(
         None,
         pattern=r"^grpc://.+:\d+$",

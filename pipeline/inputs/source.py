@@ -86,6 +86,13 @@ def batches(
     """
     if data_service:
         _require_any_order(first_step, share)
+    if not deterministic and first_step:
+        raise TrainingError(
+            f"training.deterministic is off, and {first_step} steps of an epoch are done",
+            expected="a training that goes on at the beginning of an epoch: which examples of this "
+            "one were seen is not known",
+            fix="pass --overwrite to train anew",
+        )
     devices = share.num_workers * share.num_replicas
     if batch_size % devices:
         raise TrainingError(

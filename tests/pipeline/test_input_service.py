@@ -66,6 +66,10 @@ def test_what_rests_on_the_order_is_refused_by_name() -> None:
     ):
         with pytest.raises(TrainingError, match=what):
             batches(SOURCE, _prepare, batch_size=4, epochs=EPOCHS, data_service="grpc://h:1", **how)
+    with pytest.raises(TrainingError, match="deterministic is off, and 2 steps"):
+        batches(SOURCE, _prepare, batch_size=4, epochs=EPOCHS, first_step=2, deterministic=False)
+    any_order = batches(SOURCE, _prepare, batch_size=4, epochs=EPOCHS, deterministic=False)
+    assert not any_order.options().deterministic
     with pytest.raises(ValueError, match="data_service"):
         Fitting(data_service="host:5000")
     assert Fitting(data_service="grpc://host:5000").data_service == "grpc://host:5000"
