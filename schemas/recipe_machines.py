@@ -46,6 +46,7 @@ MACHINES: dict[str, Machine] = {
             "trigger_gru": {"filters": 32, "units": 32},
             "bc_resnet": {"channels": 8},
             "crnn": {"filters": 8, "units": 28},
+            "sed_crnn": {"filters": 8, "units": 24},
         },
         memory_bytes=2 * 2**30,
     ),
@@ -56,6 +57,7 @@ MACHINES: dict[str, Machine] = {
             "trigger_gru": {"filters": 256, "units": 128},
             "bc_resnet": {"channels": 54},
             "crnn": {"filters": 40, "units": 128},
+            "sed_crnn": {"filters": 40, "units": 128},
         },
     ),
 }

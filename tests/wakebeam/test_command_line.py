@@ -61,7 +61,8 @@ def test_evaluate_a_stream_with_labels(trained) -> None:
 def test_detect_goes_on_after_a_bad_file_and_says_which(trained) -> None:
     take = sorted((trained.folder / "kw").glob("*.wav"))[0]
     (trained.folder / "bad.m4a").write_bytes(b"nothing")
-    words = ("detect", "--model", "w/export", "--threshold", "0.0", "bad.m4a", "gone.wav", take)
+    words = ("detect", "--json", "--model", "w/export", "--threshold", "0.0")
+    words += ("bad.m4a", "gone.wav", take)
     done = trained(*words, code=1)
     assert "bad.m4a: not readable" in done.stderr
     assert "gone.wav: can't be opened: No such file" in done.stderr
@@ -148,7 +149,7 @@ def test_mining_cuts_false_accepts_once_each(trained) -> None:
     x = np.concatenate([part for take in takes for part in (gap, read_audio(take)[0])] + [gap])
     write(trained.folder / "no kw.wav", x, 16000)
     words = ("mine", "--model", "w/export", "--threshold", "0.05", "--out", "hard", "no kw.wav")
-    found = trained("detect", *words[1:5], "no kw.wav").stdout.splitlines()
+    found = trained("detect", "--json", *words[1:5], "no kw.wav").stdout.splitlines()
     assert found, "nothing was detected in three takes"
     done = trained(*words)
     assert f"{len(found)} false accepts cut out at threshold 0.050, 0 were there" in done.stdout

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -120,7 +121,8 @@ def test_a_command_gets_its_words_as_they_are(place, tmp_path) -> None:
         "p.open('a').write(repr(sys.argv[2:]) + chr(10))\n"
         "print('noise')\n"
     )
-    command = f"{sys.executable} {script} {tmp_path / 'log'} {{label}} '{{file}} {{nobody}}'"
+    words = [sys.executable, str(script), str(tmp_path / "log"), "{label}", "{file} {nobody}"]
+    command = shlex.join(words)
     done = run("detect", "--model", export, *LOW, "--json", "--on-detect", command, "in")
     assert all(json.loads(line) for line in done.stdout.splitlines()), "its output isn't ours"
     rows = [ast.literal_eval(line) for line in (tmp_path / "log").read_text().splitlines()]
