@@ -99,15 +99,23 @@ def open_judged(folder: Path, data: str) -> tuple[dict[str, Any], Detector, Stor
         TrainingError: no trained model.
         DatasetError: the data set is incomplete or of another rate or other labels.
     """
-    card = read_card(folder)
-    detector = Detector.load(folder)
+    card, detector = read_card(folder), Detector.load(folder)
+    return card, detector, fitting_dataset(detector, data)
+
+
+def fitting_dataset(detector: Detector, data: str) -> StoredDataset:
+    """Read a data set that a detector may be judged on.
+
+    Raises:
+        DatasetError: it is incomplete or of another rate or other labels.
+    """
     stored = read_dataset(data)
     if (stored.sample_rate_hz, stored.labels) != (detector.sample_rate_hz, detector.labels):
         raise DatasetError(
             f"{data} has {stored.sample_rate_hz} Hz and labels {', '.join(stored.labels)}",
             expected=f"{detector.sample_rate_hz} Hz and {', '.join(detector.labels)}, as the model",
         )
-    return card, detector, stored
+    return stored
 
 
 def origin(card: dict[str, Any], stored: StoredDataset) -> dict[str, Any]:

@@ -67,9 +67,14 @@ class EventDetector:
         return sorted(ended, key=lambda d: d.time_s)
 
     def flush(self) -> list[Detection]:
-        """Return the events that were still open at the end of the stream."""
+        """End the stream, or a part of it before a gap; return the events that were still open.
+
+        No run goes on over a gap; the debounce does.
+        """
         open_events = [event for event in self._open if event is not None]
         self._open = [None] * len(self._labels)
+        self._above = [False] * len(self._labels)
+        self._before[:] = -np.inf
         return sorted(open_events, key=lambda d: d.time_s)
 
     def state(self) -> dict[str, np.ndarray]:

@@ -27,7 +27,8 @@ from models.export_folder import METADATA_NAME, publish, require_replaceable
 from models.model_files import read_card, write_json
 from models.quiet import quiet_stderr
 from models.sound_events import EventRule, find_events
-from models.streaming import MODEL_NAME, StepModel, StreamingDetector
+from models.step_model import MODEL_NAME, StepModel
+from models.streaming import StreamingDetector
 from pipeline.input_dataset import judged_examples, read_dataset
 from pipeline.scratch_folder import scratch_folder
 from schemas.detection import ScoredRecording

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation import open_judged
+from models.evaluation import fitting_dataset, open_judged
 from models.event_matching import (
     choose_on_validation,
     count_events,
@@ -38,6 +38,7 @@ from models.event_matching import (
 from models.paired_tests import difference_interval, sign_test
 from models.scoring import score_split
 from models.slices import sounding
+from pipeline.input_dataset import read_dataset
 from schemas.detection import ScoredRecording
 from schemas.errors import DatasetError
 from schemas.recipe import Evaluation
@@ -103,7 +104,7 @@ def outcomes_of(folder: Path, data: str, test_on: str, judging: Evaluation) -> O
             choose a threshold on.
     """
     _, detector, own = open_judged(folder, data)
-    _, _, tested = open_judged(folder, test_on)
+    tested = fitting_dataset(detector, test_on)
     points = sweep(score_split(detector, own, "validation"), detector.labels, **judging.rule())
     allowed = judging.max_false_accepts_per_hour
     chosen = choose_on_validation(points, allowed)
@@ -197,7 +198,7 @@ def compare_models(
     judged_on = test_on or data
     outcomes = [outcomes_of(folder, data, judged_on, judging) for folder in (old, new)]
     found = compare(*outcomes, limit_per_hour=judging.max_false_accepts_per_hour)
-    _, _, stored = open_judged(new, judged_on)
+    stored = read_dataset(judged_on)
     return found | {"judged_on": stored.identity(), "test": stored.split_identity("test")}
 
 

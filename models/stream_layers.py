@@ -123,3 +123,44 @@ def unroll(gru: keras.layers.GRU, x: tf.Tensor, h: tf.Tensor) -> tuple[tf.Tensor
         h, _ = gru.cell(x[:, t], [tf.convert_to_tensor(h)])
         outputs.append(h)
     return tf.stack(outputs, axis=1), h
+
+
+class ConvRecurrent(keras.Model):
+    """What causal convolutions, gated recurrent layers and a head do in a stream.
+
+    A family makes the layers, `_front`, `_grus` of `_units` each and `_head`, says in `_inputs`
+    which (frequency bins, channels) each convolution takes, and adds `call` with its dropout.
+    """
+
+    _front: list[CausalConv2D]
+    _grus: list[keras.layers.GRU]
+    _head: keras.layers.Dense
+    _inputs: list[tuple[int, int]]
+    _units: int
+
+    def stream(
+        self, features: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return logits for the next frames, a multiple of `frames_per_step`, and the new state."""
+        x = features[..., None]
+        new: list[tf.Tensor] = []
+        for conv in self._front:
+            x, kept = conv.stream(x, state[len(new)])
+            new.append(kept)
+        x = flat(x)
+        for gru in self._grus:
+            x, kept = unroll(gru, x, state[len(new)])
+            new.append(kept)
+        return self._head(x), new
+
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the state of one stream, without the batch axis."""
+        tails = zip(self._front, self._inputs, strict=True)
+        return [conv.state_shape(shape) for conv, shape in tails] + [
+            (self._units,) for _ in self._grus
+        ]
+
+
+def flat(x: tf.Tensor) -> tf.Tensor:
+    """(B, T, F, C) → (B, T, F·C)."""
+    return tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], x.shape[2] * x.shape[3]])

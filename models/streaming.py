@@ -1,15 +1,13 @@
 """A detector on live sound: packets of any size in, scores and events out, constant memory.
 
-Runs the exported streaming step with LiteRT; neither TensorFlow nor Keras is imported. Samples are
-collected until a whole step is there, so the numbers don't depend on how the sound was cut. Time is
-counted in samples, so it is as exact after a month as after a second. After sound that was lost
-(`skip`) the time is right and nothing is remembered: halves of a keyword around a gap are none.
+Runs an export's streaming step (step_model.py). Samples are collected until a whole step is there,
+so the numbers don't depend on how the sound was cut. Time is counted in samples, so it is as exact
+after a month as after a second. After sound that was lost (`skip`) the time is right and nothing is
+remembered: halves of a keyword around a gap are none.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,27 +16,14 @@ from typing import Any
 
 import numpy as np
 import soxr
-from ai_edge_litert.interpreter import Interpreter
 
 from models.event_matching import EventDetector
-from models.export_folder import METADATA_NAME
-from models.quiet import quiet_stderr
 from models.sound_events import EventRule, SoundEventDetector
+from models.step_model import StepModel
 from schemas.detection import Detection, SoundEvent
 from schemas.errors import AudioError, RequestError
 
-MODEL_NAME = "stream_float32.tflite"
 _LOUDEST = 100.0
-_NEEDED = (
-    "labels",
-    "sample_rate_hz",
-    "step_samples",
-    "hop_samples",
-    "warmup_samples",
-    "initial_values",
-    "measured_on_test",
-)
-_NEEDED_BY_MEASURE = {"keywords": ("debounce_s", "hit_window_s"), "sound_events": ("rule",)}
 
 
 @dataclass(frozen=True)
@@ -56,70 +41,6 @@ class StreamOutput:
     scores: np.ndarray
     detections: list[Detection]
     events: list[SoundEvent] = field(default_factory=list)
-
-
-def read_metadata(folder: Path) -> dict[str, Any]:
-    """Read an exported detector's metadata.
-
-    Raises:
-        RequestError: the folder isn't an export.
-    """
-    try:
-        metadata = json.loads((folder / METADATA_NAME).read_text(encoding="utf-8"))
-        needed = (*_NEEDED, *_NEEDED_BY_MEASURE[metadata.get("measure", "keywords")])
-        missing = [name for name in needed if name not in metadata]
-        if missing:
-            raise ValueError(f"{METADATA_NAME} has no {missing[0]}")
-        if not (folder / MODEL_NAME).is_file():
-            raise ValueError(f"{MODEL_NAME} is missing")
-        return metadata
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise RequestError(
-            f"{folder} is not an exported detector ({error})",
-            expected=f"a folder with {METADATA_NAME} and {MODEL_NAME}",
-            fix="make one with `wakebeam export MODEL --out DIR`",
-        ) from error
-
-
-class StepModel:
-    """An exported streaming step; it holds no stream's memory, so that many may share one.
-
-    Not for two threads at a time.
-
-    Args:
-        folder: an export.
-        model_name: which TFLite file of it.
-
-    Raises:
-        RequestError: the folder isn't an export.
-    """
-
-    def __init__(self, folder: Path, model_name: str = MODEL_NAME) -> None:
-        self.metadata = read_metadata(folder)
-        self.folder = folder
-        network = (folder / model_name).read_bytes()
-        self.digest = np.frombuffer(hashlib.sha256(network).digest(), np.uint8)
-        with quiet_stderr():
-            interpreter = Interpreter(model_path=str(folder / model_name), num_threads=1)
-            interpreter.allocate_tensors()
-            self._run = interpreter.get_signature_runner("step")
-        self._shapes = {
-            name: (detail["shape"], detail["dtype"])
-            for name, detail in self._run.get_input_details().items()
-            if name != "samples"
-        }
-
-    def initial_state(self) -> dict[str, np.ndarray]:
-        """Return the state of a stream that has heard nothing."""
-        fill = self.metadata["initial_values"]
-        return {name: np.full(shape, fill[name], t) for name, (shape, t) in self._shapes.items()}
-
-    def __call__(
-        self, samples: np.ndarray, state: dict[str, np.ndarray]
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return scores (steps, labels) of (1, step_samples) float32, and the new state."""
-        out = self._run(samples=samples, **state)
-        return np.asarray(out["scores"][0]), {name: out[name] for name in state}
 
 
 class StreamingDetector:
@@ -168,7 +89,7 @@ class StreamingDetector:
         """Begin a new stream: no memory of what was heard, time zero."""
         self._num_heard = self._first_sample = 0
         self._forget()
-        self._finders = self._new_finders()
+        self._finder = self._new_finder()
 
     def process(self, samples: np.ndarray) -> StreamOutput:
         """Take the next packet.
@@ -190,16 +111,13 @@ class StreamingDetector:
 
         What had not filled a step before the gap isn't scored.
         """
-        times_s, scores = np.zeros(0), self._no_scores()
-        if self.measure == "keywords":  # no run goes on across a gap: a step below all thresholds
-            times_s, scores = self._times(1), np.zeros((1, len(self.labels)), np.float32)
-        out = self._output(times_s, scores, last=True)
+        out = self._output(np.zeros(0), self._no_scores(), last=True)
         self._num_heard += num_samples
         self._first_sample = self._num_heard * self.sample_rate_hz // self.input_rate_hz
         self._forget()
-        if self.measure == "sound_events":
-            self._finders = self._new_finders()
-        return replace(out, times_s=np.zeros(0), scores=self._no_scores())
+        if isinstance(self._finder, SoundEventDetector):  # the other's debounce goes on
+            self._finder = self._new_finder()
+        return out
 
     def finish(self) -> StreamOutput:
         """End the stream: hear the last incomplete step with silence after it, close events.
@@ -228,25 +146,23 @@ class StreamingDetector:
                 expected=f"one of {measure.replace('_', ' ')}",
             )
 
-    def _new_finders(self) -> tuple[EventDetector | None, SoundEventDetector | None]:
-        """What makes keywords or sound events of scores: one of them is None."""
+    def _new_finder(self) -> EventDetector | SoundEventDetector:
+        """What makes keywords or sound events of scores."""
         if self.measure == "sound_events":
             clock = self._rule.clock
             later_s = self._first_sample / self.sample_rate_hz
             clock = replace(clock, warmup_s=clock.warmup_s + later_s, first_s=later_s)
-            return None, SoundEventDetector(replace(self._rule, clock=clock))
+            return SoundEventDetector(replace(self._rule, clock=clock))
         how = (float(self.metadata["debounce_s"]), int(self.metadata.get("patience", 1)))
-        return EventDetector(self.labels, self.threshold, *how), None
+        return EventDetector(self.labels, self.threshold, *how)
 
     def _output(
         self, times_s: np.ndarray, scores: np.ndarray, *, last: bool = False
     ) -> StreamOutput:
-        found: list[list[Any]] = [[], []]
-        for kind, finder in zip(found, self._finders, strict=True):
-            if finder is not None:
-                kind += finder.process(times_s, scores)
-                kind += finder.flush() if last else []
-        return StreamOutput(times_s, scores, *found)
+        found: list[Any] = self._finder.process(times_s, scores)
+        found += self._finder.flush() if last else []
+        keywords = isinstance(self._finder, EventDetector)
+        return StreamOutput(times_s, scores, *((found, []) if keywords else ([], found)))
 
     def state(self) -> dict[str, np.ndarray]:
         """Return all that the stream remembers, for `numpy.savez` and `restore`.
@@ -255,13 +171,13 @@ class StreamingDetector:
             RequestError: the sound comes at another rate, whose converter can't tell its state, or
                 the detector is one of sound events.
         """
-        self._require_state()
+        events = self._keeper_of_state()
         place = [self._num_heard, self._first_sample, self._num_steps, self._warm]
         return {
             "place": np.array(place, np.int64),
             "export": self._model.digest,
             "pending": self._pending.copy(),
-            **{f"events_{name}": value for name, value in self._keywords.state().items()},
+            **{f"events_{name}": value for name, value in events.state().items()},
             **{name: value.copy() for name, value in self._state.items()},
         }
 
@@ -271,7 +187,7 @@ class StreamingDetector:
         Raises:
             RequestError: the state is of another export, or as for `state`.
         """
-        self._require_state()
+        self._keeper_of_state()
         if not np.array_equal(state.get("export", ()), self._model.digest):
             raise RequestError("the state of another detector", expected="one of this export")
         self.reset()
@@ -281,21 +197,18 @@ class StreamingDetector:
         self._pending = np.array(state["pending"], np.float32)
         self._state = {name: np.array(state[name], self._state[name].dtype) for name in self._state}
         events = {n.removeprefix("events_"): v for n, v in state.items() if n.startswith("events_")}
-        self._keywords.restore(events)
+        self._keeper_of_state().restore(events)
 
-    def _require_state(self) -> None:
+    def _keeper_of_state(self) -> EventDetector:
+        """What finds the events, where all that a stream remembers can be told."""
         self.require("keywords")
         if self._resampler is not None:
             raise RequestError(
                 f"the state of a stream at {self.input_rate_hz} Hz",
                 expected=f"sound at the detector's own {self.sample_rate_hz} Hz",
             )
-
-    @property
-    def _keywords(self) -> EventDetector:
-        finder, _ = self._finders
-        assert finder is not None  # noqa: S101  require() has seen to it
-        return finder
+        assert isinstance(self._finder, EventDetector)  # noqa: S101  require() has seen to it
+        return self._finder
 
     def _forget(self) -> None:
         self._state = self._model.initial_state()
@@ -374,7 +287,7 @@ def as_mono(samples: np.ndarray) -> np.ndarray:
         AudioError: another shape or type, NaN or infinite samples, or far beyond ±1.
     """
     if samples.ndim == 2:
-        samples = as_mono(samples.reshape(-1)).reshape(samples.shape).mean(axis=1)
+        return as_mono(samples.reshape(-1)).reshape(samples.shape).mean(axis=1)
     if samples.ndim != 1 or samples.dtype.kind not in "if" or samples.dtype.itemsize == 1:
         raise AudioError(f"packets of shape {samples.shape} and type {samples.dtype}")
     if samples.dtype.kind == "i":

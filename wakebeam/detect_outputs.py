@@ -25,7 +25,7 @@ from pipeline.wav_file import replaced_wav, write_wav
 from schemas.detection import Detection
 from schemas.errors import RequestError
 from wakebeam.console import say, show, show_json
-from wakebeam.detecting import Source
+from wakebeam.detecting import Output, Source
 
 _BEFORE_S, _AFTER_S = 0.5, 0.3
 _REMEMBERED_S = 10.0
@@ -35,23 +35,7 @@ _STDERR = 2
 _CHIME_HZ, _CHIME_S, _CHIME_PEAK = (880.0, 1320.0), 0.35, 0.25
 
 
-class _Nothing:
-    """An output that does nothing, for others to change."""
-
-    def heard(self, samples: np.ndarray, scored: StreamOutput) -> None:
-        """Nothing."""
-
-    def found(self, line: dict[str, Any]) -> None:
-        """Nothing."""
-
-    def lost(self, num_samples: int) -> None:
-        """Nothing."""
-
-    def ends(self) -> None:
-        """Nothing."""
-
-
-class Lines(_Nothing):
+class Lines(Output):
     """Prints each detection, for people or as JSON."""
 
     def __init__(self, as_json: bool) -> None:
@@ -68,7 +52,7 @@ class Lines(_Nothing):
         show(f"{when:>8}{until}  {label}  score {line['score']:.3f}  {file}")
 
 
-class Command(_Nothing):
+class Command(Output):
     """Starts a program at each detection and doesn't wait for it.
 
     `{label}`, `{score}`, `{time_s}`, `{onset_s}` and `{file}` in its words are replaced. No shell
@@ -108,7 +92,7 @@ class Command(_Nothing):
             process.wait()
 
 
-class Clips(_Nothing):
+class Clips(Output):
     """Writes what was heard around each detection, from before its onset until shortly after it.
 
     Of a sound that is longer than ten seconds the end is written.
@@ -166,7 +150,7 @@ class Clips(_Nothing):
             write_wav(path, clip, self._source.rate_hz)
 
 
-class Chimes(_Nothing):
+class Chimes(Output):
     """Writes a copy of a file with a chime at each detection; the file itself is only read.
 
     Args:
@@ -199,7 +183,7 @@ class Chimes(_Nothing):
                 file.close()
 
 
-class Picture(_Nothing):
+class Picture(Output):
     """Draws a file's spectrogram and score over time, at most the first ten minutes.
 
     Args:

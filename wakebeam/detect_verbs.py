@@ -53,7 +53,8 @@ def detect(
     if not files and (chime or plot):
         raise RequestError("--chime and --plot are for files")
     from models.live_buffer import LiveBuffer
-    from models.streaming import StepModel, StreamingDetector
+    from models.step_model import StepModel
+    from models.streaming import StreamingDetector
     from wakebeam import detect_outputs as to
     from wakebeam.detecting import (
         Output,
@@ -74,17 +75,18 @@ def detect(
     chimes = to.places_of(chime, stems, ".wav") if chime else {}
     plots = to.places_of(plot, stems, ".png") if plot else {}
 
-    def outputs(source: Source, detector: StreamingDetector) -> Sequence[Output]:
-        found: list[Output] = [to.Lines(as_json)]
-        found += [command] if command else []
+    def hear(source: Source) -> int:
+        detector = StreamingDetector(step, threshold=threshold, input_rate_hz=source.rate_hz)
+        outputs: list[Output] = [to.Lines(as_json)]
+        outputs += [command] if command else []
         if write_clips:
             stem = stems[source.path] if source.path else "live"
-            found.append(to.Clips(write_clips, stem, source))
+            outputs.append(to.Clips(write_clips, stem, source))
         if source.path and chime:
-            found.append(to.Chimes(chimes[source.path], source.path, chime_sound))
+            outputs.append(to.Chimes(chimes[source.path], source.path, chime_sound))
         if source.path and plot:
-            found.append(to.Picture(plots[source.path], source.path, detector))
-        return found
+            outputs.append(to.Picture(plots[source.path], source.path, detector))
+        return listen(detector, source, outputs)
 
     if not files:
         buffer = LiveBuffer(own_hz)
@@ -94,14 +96,14 @@ def detect(
             else pcm_source(rate or own_hz, channels)
         )
         with stopped_by_ctrl_c():
-            listen(step, source, outputs, threshold=threshold)
+            hear(source)
         if buffer.lost_s:
             say(f"{buffer.lost_s:.1f} s of sound were lost in all: the machine was too slow")
         return
     failed = num_found = 0
     for path in paths:
         try:
-            num_found += listen(step, file_source(path, own_hz), outputs, threshold=threshold)
+            num_found += hear(file_source(path, own_hz))
         except AudioError as error:
             say(f"wakebeam: {error}")
             failed += 1

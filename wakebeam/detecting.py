@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from models.live_buffer import LiveBuffer, Piece
-from models.streaming import StepModel, StreamingDetector, StreamOutput
+from models.streaming import StreamingDetector, StreamOutput
 from pipeline.audio_file import stream_audio
 from schemas.detection import Detection
 from schemas.errors import AudioError, RequestError
@@ -42,8 +42,8 @@ class Source:
     path: Path | None = None
 
 
-class Output(Protocol):
-    """Something that is done with what is heard and found in a source."""
+class Output:
+    """What is done with a source as it is heard; here nothing, for others to change."""
 
     def heard(self, samples: np.ndarray, scored: StreamOutput) -> None:
         """Take a piece of the sound and what the detector made of it."""
@@ -59,6 +59,17 @@ class Output(Protocol):
 
     def ends(self) -> None:
         """The source has ended, without an error."""
+
+
+class Collected(Output):
+    """Keeps the detections of a source in `lines`."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+
+    def found(self, line: dict[str, Any]) -> None:
+        """Keep it."""
+        self.lines.append(line)
 
 
 class Stopped(Exception):
@@ -81,70 +92,47 @@ def stopped_by_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def listen(
-    model: StepModel,
-    source: Source,
-    outputs: Callable[[Source, StreamingDetector], Sequence[Output]],
-    *,
-    threshold: float | None = None,
-) -> int:
-    """Hear a source to its end; return the number of detections.
+def listen(detector: StreamingDetector, source: Source, outputs: Sequence[Output]) -> int:
+    """Hear a source from its beginning to its end; return the number of detections.
 
     Args:
-        model: of an export; shared by all sources.
+        detector: made for the source's rate.
         source: what to hear.
-        outputs: makes the outputs for a source.
-        threshold: instead of the export's.
+        outputs: told of what is heard and found, one after another.
 
     Raises:
         AudioError: the sound can't be read to its end.
     """
-    detector = StreamingDetector(model, threshold=threshold, input_rate_hz=source.rate_hz)
-    lag_s, sinks = _onset_lag_s(detector), outputs(source, detector)
+    detector.reset()
+    lag_s = _onset_lag_s(detector)
     num_found = 0
 
     def take(samples: np.ndarray, scored: StreamOutput) -> None:
         nonlocal num_found
-        for sink in sinks:
-            sink.heard(samples, scored)
+        for output in outputs:
+            output.heard(samples, scored)
         for line in _lines(scored, lag_s):
             num_found += 1
             told = line | ({"file": source.name} if source.path else {})
-            for sink in sinks:
-                sink.found(told)
+            for output in outputs:
+                output.found(told)
 
     try:
         for piece in source.pieces:
             if piece.num_lost:
                 say(f"{piece.num_lost / source.rate_hz:.2f} s of sound were lost")
                 take(np.zeros(0, np.float32), detector.skip(piece.num_lost))
-                for sink in sinks:
-                    sink.lost(piece.num_lost)
+                for output in outputs:
+                    output.lost(piece.num_lost)
             take(piece.samples, detector.process(piece.samples))
     except AudioError as error:
         raise AudioError(f"{source.name}: {error.received}") from error
     except Stopped:
         pass
     take(np.zeros(0, np.float32), detector.finish())
-    for sink in sinks:
-        sink.ends()
+    for output in outputs:
+        output.ends()
     return num_found
-
-
-def detect_file(detector: StreamingDetector, path: Path) -> Iterator[dict[str, Any]]:
-    """Yield one JSON value for each detection in a file, as soon as its event has ended.
-
-    Raises:
-        AudioError: the file can't be read to its end.
-    """
-    detector.reset()
-    lag_s = _onset_lag_s(detector)
-    try:
-        for block in stream_audio(path, detector.sample_rate_hz):
-            yield from _lines(detector.process(block), lag_s)
-    except AudioError as error:
-        raise AudioError(f"{path}: {error.received}") from error
-    yield from _lines(detector.finish(), lag_s)
 
 
 def file_source(path: Path, rate_hz: int) -> Source:

@@ -17,7 +17,7 @@ from typing import Any
 from models.streaming import StreamingDetector
 from pipeline.audio_spans import cut_spans
 from pipeline.wav_file import write_wav
-from wakebeam.detecting import detect_file
+from wakebeam.detecting import Collected, file_source, listen
 
 SPEAKER_PATTERN = r"__([0-9a-f]{12})__"
 LIST_NAME = "mined.jsonl"
@@ -41,7 +41,9 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
         RequestError: the detector finds sound events.
     """
     detector.require("keywords")
-    found = list(detect_file(detector, path))
+    heard = Collected()
+    listen(detector, file_source(path, detector.sample_rate_hz), [heard])
+    found = [{key: line[key] for key in line if key != "file"} for line in heard.lines]
     out.mkdir(parents=True, exist_ok=True)
     stem, digest = re.sub(r"[^A-Za-z0-9]+", "_", path.stem)[:60].strip("_"), _digest(path)
     there = {clip.name.partition("__")[2] for clip in out.glob(f"*__{digest}__t*.wav")}

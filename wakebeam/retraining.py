@@ -48,7 +48,7 @@ def retrain(
         DatasetError: a data set is of another rate or other labels than the model.
     """
     from models.detection_task import DetectionTask
-    from models.evaluation import open_judged
+    from models.evaluation import fitting_dataset, open_judged
     from models.model_files import COMPARISON_NAME, write_json
     from models.promotion import compare_models
     from wakebeam.stages import filled_cache, fit_task
@@ -59,8 +59,8 @@ def retrain(
     if not since.exists() and state.get("kept"):  # killed between the two renames
         os.replace(candidate, since)
         return _read(since / COMPARISON_NAME) | {"promoted": True, "kept": state["kept"]}
-    for data in dict.fromkeys((workspace.data, test_on or workspace.data)):
-        open_judged(since, data)  # refused now, not after a training
+    _, detector, _ = open_judged(since, workspace.data)  # refused now, not after a training
+    fitting_dataset(detector, test_on or workspace.data)
     digest = _weights_digest(since)
     if state.get("finished"):  # that one is over: this is the next
         shutil.rmtree(candidate)

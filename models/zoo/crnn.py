@@ -15,14 +15,14 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
-from models.stream_layers import CausalConv2D, unroll
+from models.stream_layers import CausalConv2D, ConvRecurrent, flat
 from schemas.recipe import Crnn
 
 _START_BIAS = -3.0
 _STRIDE = 4
 
 
-class CrnnNetwork(keras.Model):
+class CrnnNetwork(ConvRecurrent):
     """Features to logits; attributes as in StreamTcnNetwork."""
 
     frames_per_step = _STRIDE
@@ -54,34 +54,7 @@ class CrnnNetwork(keras.Model):
         x = features[..., None]
         for conv in self._front:
             x = conv(x, training=training)
-        x = self._drops[0](_flat(x), training=training)
+        x = self._drops[0](flat(x), training=training)
         for gru, drop in zip(self._grus, self._drops[1:], strict=True):
             x = drop(gru(x), training=training)
         return self._head(x)
-
-    def stream(
-        self, features: tf.Tensor, state: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return logits for the next frames, a multiple of four, and the new state."""
-        x = features[..., None]
-        new: list[tf.Tensor] = []
-        for conv in self._front:
-            x, kept = conv.stream(x, state[len(new)])
-            new.append(kept)
-        x = _flat(x)
-        for gru in self._grus:
-            x, kept = unroll(gru, x, state[len(new)])
-            new.append(kept)
-        return self._head(x), new
-
-    def state_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the state of one stream, without the batch axis."""
-        tails = zip(self._front, self._inputs, strict=True)
-        return [conv.state_shape(shape) for conv, shape in tails] + [
-            (self._units,) for _ in self._grus
-        ]
-
-
-def _flat(x: tf.Tensor) -> tf.Tensor:
-    """(B, T, F, C) → (B, T, F·C)."""
-    return tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], x.shape[2] * x.shape[3]])

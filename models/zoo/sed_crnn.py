@@ -18,7 +18,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
-from models.stream_layers import CausalConv2D, unroll
+from models.stream_layers import CausalConv2D, ConvRecurrent, flat
 from schemas.recipe import SedCrnn
 
 _START_BIAS = -3.0
@@ -26,7 +26,7 @@ _LAYERS = ((1, (6, 5), (2, 2)), (2, (4, 3), (2, 2)), (2, (3, 3), (1, 2)))
 """Of each convolution: filters in multiples of the first's, kernel, strides in time × frequency."""
 
 
-class SedCrnnNetwork(keras.Model):
+class SedCrnnNetwork(ConvRecurrent):
     """Features to logits; attributes as in StreamTcnNetwork."""
 
     frames_per_step = 4
@@ -63,34 +63,7 @@ class SedCrnnNetwork(keras.Model):
         x = features[..., None]
         for conv, drop in zip(self._front, self._front_drops, strict=True):
             x = drop(conv(x, training=training), training=training)
-        x = _flat(x)
+        x = flat(x)
         for gru, drop in zip(self._grus, self._drops, strict=True):
             x = drop(gru(x), training=training)
         return self._head(x)
-
-    def stream(
-        self, features: tf.Tensor, state: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return logits for the next frames, a multiple of four, and the new state."""
-        x = features[..., None]
-        new: list[tf.Tensor] = []
-        for conv in self._front:
-            x, kept = conv.stream(x, state[len(new)])
-            new.append(kept)
-        x = _flat(x)
-        for gru in self._grus:
-            x, kept = unroll(gru, x, state[len(new)])
-            new.append(kept)
-        return self._head(x), new
-
-    def state_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the state of one stream, without the batch axis."""
-        tails = zip(self._front, self._inputs, strict=True)
-        return [conv.state_shape(shape) for conv, shape in tails] + [
-            (self._units,) for _ in self._grus
-        ]
-
-
-def _flat(x: tf.Tensor) -> tf.Tensor:
-    """(B, T, F, C) → (B, T, F·C)."""
-    return tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], x.shape[2] * x.shape[3]])

@@ -48,16 +48,16 @@ class CachedDataset(StoredDataset):
         Raises:
             DatasetError: one isn't there.
         """
-        return tuple(self._copy(entry) for _, entry in super().shards(split))
-
-    def _copy(self, entry: ShardEntry) -> tuple[str, ShardEntry]:
-        path = _find_copy(self.cache, entry)
-        if path is None:
-            raise DatasetError(
-                f"{self.cache} has no whole copy of {entry.name}",
-                fix="train with the same `training.cache`: it makes copies",
-            )
-        return str(path), replace(entry, num_bytes=path.stat().st_size)
+        copies, found = _copies(self.cache), []
+        for _, entry in super().shards(split):
+            if _stem(entry) not in copies:
+                raise DatasetError(
+                    f"{self.cache} has no whole copy of {entry.name}",
+                    fix="train with the same `training.cache`: it makes copies",
+                )
+            path, num_bytes = copies[_stem(entry)]
+            found.append((path, replace(entry, num_bytes=num_bytes)))
+        return tuple(found)
 
 
 def fill_cache(
@@ -78,7 +78,8 @@ def fill_cache(
         OSError: the disk is full, or the folder can't be written.
     """
     shards = [shard for split in _SPLITS for shard in stored.shards(split)]
-    wanted = [shard for shard in shards if _find_copy(cache, shard[1]) is None]
+    copies = _copies(cache)
+    wanted = [shard for shard in shards if _stem(shard[1]) not in copies]
     with scratch_folder(cache, "copying") as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
         made = pool.map(lambda shard: _make_copy(shard[0], shard[1], scratch, cache), wanted)
         for number, _ in enumerate(made, start=len(shards) - len(wanted) + 1):
@@ -86,12 +87,14 @@ def fill_cache(
     return CachedDataset(stored.location, stored.manifests, cache)
 
 
-def _find_copy(cache: Path, entry: ShardEntry) -> Path | None:
-    """The copy of a shard, if there is a whole one."""
-    for path in cache.glob(f"{_stem(entry)}.*.tfrecord"):
-        if path.name == f"{_stem(entry)}.{path.stat().st_size}.tfrecord":
-            return path
-    return None
+def _copies(cache: Path) -> dict[str, tuple[str, int]]:
+    """Path and size of each whole copy in a folder, by its stem."""
+    sizes = {path: path.stat().st_size for path in cache.glob(f"*.{_DECODED}.*.tfrecord")}
+    return {
+        path.name.removesuffix(f".{size}.tfrecord"): (str(path), size)
+        for path, size in sizes.items()
+        if path.name.endswith(f".{size}.tfrecord")
+    }
 
 
 def _make_copy(path: str, entry: ShardEntry, scratch: Path, cache: Path) -> None:

@@ -38,11 +38,6 @@ def made(request, tmp_path_factory) -> tuple:
     folder = tmp_path_factory.mktemp("data")
     material(folder)
     made = recipe(
-        material={
-            "keyword": [{"path": "kw", "label": "kw"}],
-            "negative": [{"path": "other"}],
-            "background": [{"path": "noise"}],
-        },
         scene={"duration_s": 1.0, "num_keywords": [0, 1], "num_negatives": [0, 0]},
         dataset={
             "num_examples": {"train": 47, "validation": 1, "test": 1},

@@ -25,11 +25,6 @@ def sets(tmp_path_factory) -> dict[str, str]:
     material(folder)
     for encoding in ("pcm16", "flac"):
         wanted = recipe(
-            material={
-                "keyword": [{"path": "kw", "label": "kw"}],
-                "negative": [{"path": "other"}],
-                "background": [{"path": "noise"}],
-            },
             scene={"duration_s": 1.0, "num_keywords": [0, 1], "num_negatives": [0, 0]},
             dataset={
                 "num_examples": {"train": 20, "validation": 4, "test": 4},

@@ -48,6 +48,16 @@ def _recording(folder: Path) -> Path:
     return folder / "in" / "a; <b> $(x).wav"
 
 
+def _pipe(folder: Path, export: str, rate: int) -> subprocess.Popen[bytes]:
+    """`detect --stdin` on two channels."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "wakebeam.cli", "detect", "--model", export, *LOW, "--json",
+         "--stdin", "--rate", str(rate), "--channels", "2"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
 def test_lines_for_people_and_json_for_programs(place) -> None:
     run, export = place
     said = run("detect", "--model", export, *LOW, "in")
@@ -136,13 +146,10 @@ def test_a_command_gets_its_words_as_they_are(place, tmp_path) -> None:
 def test_a_pipe_of_any_rate_and_channels(place) -> None:
     run, export = place
     x, rate = soundfile.read(_recording(run.folder), dtype="int16")
-    done = subprocess.run(
-        [sys.executable, "-m", "wakebeam.cli", "detect", "--model", export, *LOW, "--json",
-         "--stdin", "--rate", str(rate), "--channels", "2"],
-        input=x.tobytes() + b"x", capture_output=True, check=True, cwd=run.folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    process = _pipe(run.folder, export, rate)
+    said, errors = process.communicate(x.tobytes() + b"x")
+    assert process.returncode == 0, errors
+    found = [json.loads(line) for line in said.splitlines()]
     assert len(found) == 2
     assert all("file" not in line for line in found)
 
@@ -210,12 +217,7 @@ def test_a_card_says_what_it_dropped() -> None:
 def test_ctrl_c_ends_a_pipe_and_keeps_what_was_found(place) -> None:
     run, export = place
     x, rate = soundfile.read(_recording(run.folder), dtype="int16")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "wakebeam.cli", "detect", "--model", export, *LOW, "--json",
-         "--stdin", "--rate", str(rate), "--channels", "2"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=run.folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    process = _pipe(run.folder, export, rate)
     assert process.stdin
     assert process.stdout
     process.stdin.write(x[: round(4.6 * rate)].tobytes())  # the second event isn't over
