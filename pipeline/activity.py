@@ -1,13 +1,18 @@
 """Where the sound is in a take, and how loud it is there.
 
-Frames of 10 ms. A frame is active if its power reaches
+Frames of 10 ms, their power averaged over five. A frame is active if it reaches
 
-    max(peak − 30 dB, min(floor + 10 dB, peak − 10 dB))
+    max(peak − 30 dB, min(floor + 8 dB, peak − 10 dB))
 
-where `peak` is the power of the loudest frame and `floor` the 10th percentile of all frames: the
-floor keeps hiss out, and its bound keeps a steady sound in. Runs of active frames shorter than
-30 ms are clicks and don't count. The region goes from the first to the last active frame (pauses
-inside a phrase stay in), widened by 30 ms at both ends.
+where `peak` is the loudest frame's power: the floor keeps hiss out, and its bound keeps a steady
+sound in. A recorder that adapts its gain lets the hiss rise once the speaker is done, so there is a
+floor for each side of the loudest frame: the median of stretches of 0.3 s that stay within 8 dB and
+lie 12 dB below the peak, or the 10th percentile of all frames where there is no such stretch.
+
+Active runs shorter than 30 ms are clicks. Runs with 0.3 s of quiet on both sides and together less
+than 100 ms long (a mouse, a breath) don't count beside a group of 160 ms and more. The region goes
+from the first to the last active frame that is left (pauses inside a phrase stay in), widened by
+10 ms at both ends.
 
 The active level is the RMS over frames within 30 dB of the loudest.
 """
@@ -25,14 +30,23 @@ from schemas.errors import AudioError
 
 FloatArray = npt.NDArray[np.float32]
 
-SETTINGS_VERSION = 1
+SETTINGS_VERSION = 2
 """Part of a clip bank's digest: raise it when the region found for a take can change."""
 
 FRAME_S = 0.010
-_PAD_S = 0.030
-_CLICK_S = 0.030
-_SHORTEST_S = 0.050
+_PAD_S = 0.010
+_AVERAGED = 5  # frames; every run of active ones is wider by all but one of them
+_STEADY = 30
+_STEADY_DB = 8.0
+_FAR_BELOW_DB = 12.0
+_WIDER = _AVERAGED - 1
+_CLICK = 3 + _WIDER
+_SHORTEST = 5
+_APART = 30
+_STRAY = 10 + _WIDER
+_NO_STRAY = 16 + _WIDER
 _RANGE_DB = 30.0
+_OVER_FLOOR_DB = 8.0
 _SILENCE_DBFS = -60.0
 
 
@@ -55,21 +69,18 @@ def find_active(x: FloatArray, sample_rate_hz: int) -> ActiveRegion:
         AudioError: silent, or less than 50 ms of sound.
     """
     frame = max(1, round(FRAME_S * sample_rate_hz))
-    power_db = frame_power_db(x, frame)
-    peak = float(power_db.max(initial=-np.inf))
+    power = _frame_power(x, frame)
+    level_db = _averaged_db(power)
+    peak = float(level_db.max(initial=-np.inf))
     if peak < _SILENCE_DBFS:
-        raise AudioError(f"silent: the loudest 10 ms lie at {max(peak, -200.0):.0f} dBFS")
-    floor = float(np.percentile(np.maximum(power_db, -200.0), 10))
-    threshold = max(peak - _RANGE_DB, min(floor + 10.0, peak - 10.0))
-    active = _without_clicks(power_db >= threshold, round(_CLICK_S / FRAME_S))
-    frames = np.flatnonzero(active)
-    length = (frames[-1] - frames[0] + 1) * frame if frames.size else 0
-    length = min(length, len(x))
-    if length < _SHORTEST_S * sample_rate_hz:
-        raise AudioError(f"too short: {1000 * length / sample_rate_hz:.0f} ms of sound")
+        raise AudioError(f"silent: the loudest 50 ms lie at {max(peak, -200.0):.0f} dBFS")
+    threshold_db = _threshold_db(level_db)
+    first, last = _without_strays(_without_clicks(_runs(level_db >= threshold_db)))
+    heard = np.count_nonzero(power[first:last] >= 10.0 ** (threshold_db[first:last] / 10.0))
+    if heard < _SHORTEST:
+        raise AudioError(f"too short: {1000 * FRAME_S * heard:.0f} ms of sound")
     pad = round(_PAD_S * sample_rate_hz)
-    start = max(0, int(frames[0]) * frame - pad)
-    return ActiveRegion(start, min(len(x), (int(frames[-1]) + 1) * frame + pad))
+    return ActiveRegion(max(0, first * frame - pad), min(len(x), last * frame + pad))
 
 
 def active_level_dbfs(x: FloatArray, sample_rate_hz: int, *, silent: float | None = None) -> float:
@@ -115,14 +126,60 @@ def _frame_power(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
     return np.asarray(energy / np.minimum(frame, len(x) - starts))
 
 
-def _without_clicks(active: npt.NDArray[np.bool_], shortest: int) -> npt.NDArray[np.bool_]:
-    """Clear runs of fewer than `shortest` True values, unless nothing would be left."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], active.astype(np.int8), [0]))))
-    starts, stops = edges[::2], edges[1::2]
-    keep = stops - starts >= shortest
-    if not keep.any():
-        return active
-    out = np.zeros_like(active)
-    for start, stop in zip(starts[keep].tolist(), stops[keep].tolist(), strict=True):
-        out[start:stop] = True
+def _averaged_db(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Power averaged over the frames around each, in dB; the ends are continued."""
+    if not power.size:
+        return power
+    around = np.pad(power, _AVERAGED // 2, mode="edge")
+    total = sum(around[i : i + len(power)] for i in range(_AVERAGED))
+    return np.asarray(10.0 * np.log10(np.maximum(total / _AVERAGED, 1e-20)))
+
+
+def _threshold_db(level_db: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What each frame must reach."""
+    at = int(level_db.argmax())
+    peak = float(level_db[at])
+    level_db = np.maximum(level_db, peak - 60.0)  # digital silence is steady too
+    steady = _steady(level_db) & (level_db < peak - _FAR_BELOW_DB)
+    threshold = np.empty_like(level_db)
+    for side in (slice(0, at), slice(at, None)):
+        quiet = level_db[side][steady[side]]
+        floor = np.median(quiet) if quiet.size >= _STEADY // 2 else np.percentile(level_db, 10)
+        bound = min(float(floor) + _OVER_FLOOR_DB, peak - 10.0)
+        threshold[side] = max(peak - _RANGE_DB, bound)
+    return threshold
+
+
+def _steady(level_db: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which frames belong to a stretch whose level hardly changes."""
+    out = np.zeros(len(level_db), bool)
+    if len(level_db) < _STEADY:
+        return out
+    stretch = np.lib.stride_tricks.sliding_window_view(level_db, _STEADY)
+    for begin in np.flatnonzero(np.ptp(stretch, axis=1) <= _STEADY_DB).tolist():
+        out[begin : begin + _STEADY] = True
     return out
+
+
+def _runs(active: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """[start, stop) of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], active.astype(np.int8), [0])))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _without_clicks(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Drop short runs, unless nothing would be left."""
+    return [run for run in runs if run[1] - run[0] >= _CLICK] or runs
+
+
+def _without_strays(runs: list[tuple[int, int]]) -> tuple[int, int]:
+    """First and last frame of what is left without the short groups far from all others."""
+    groups = [[runs[0]]]
+    for run in runs[1:]:
+        if run[0] - groups[-1][-1][1] > _APART:
+            groups.append([])
+        groups[-1].append(run)
+    active = [sum(stop - start for start, stop in group) for group in groups]
+    if max(active) >= _NO_STRAY:
+        groups = [group for group, frames in zip(groups, active, strict=True) if frames >= _STRAY]
+    return groups[0][0][0], groups[-1][-1][1]

@@ -30,6 +30,26 @@ def test_clicks_are_not_sound_and_pauses_stay_in() -> None:
     assert find_active(x, 16000) == alone
 
 
+def test_a_stray_sound_far_from_the_word_is_left_out() -> None:
+    word = burst(before_s=0.6, sound_s=0.4, after_s=0.6)
+    mouse = burst(before_s=0.0, sound_s=0.06, after_s=0.0)
+    for x in (np.concatenate([mouse, word]), np.concatenate([word, mouse])):
+        region = find_active(x.astype(np.float32), 16000)
+        assert (region.stop - region.start) / 16000 == pytest.approx(0.46, abs=0.03)
+    alone = np.concatenate([mouse, np.zeros(16000), mouse]).astype(np.float32)
+    assert find_active(alone, 16000).stop > 17000, "short sounds alone are what there is"
+
+
+def test_hiss_that_rises_after_the_word_is_not_sound() -> None:
+    """A recorder that adapts its gain: 45 dB below the word before it, 22 dB after."""
+    word = burst(before_s=0.8, sound_s=0.5, after_s=1.5, level=0.3)
+    hiss = np.random.default_rng(0).normal(0.0, 1.0, len(word))
+    hiss *= np.where(np.arange(len(word)) < 1.3 * 16000, 0.0012, 0.017)
+    region = find_active((word + hiss).astype(np.float32), 16000)
+    assert region.start / 16000 == pytest.approx(0.8, abs=0.05)
+    assert region.stop / 16000 == pytest.approx(1.3, abs=0.05)
+
+
 def test_level_is_that_of_the_sound_not_of_the_file() -> None:
     for before_s in (0.0, 3.0):
         x = burst(before_s=before_s, level=0.1).astype(np.float32)
@@ -43,6 +63,7 @@ def test_level_is_that_of_the_sound_not_of_the_file() -> None:
         (np.full(16000, 1e-5), "silent"),
         (np.zeros(0), "silent"),
         (burst(before_s=0.0, sound_s=0.02, after_s=0.0), "too short"),
+        (burst(before_s=0.5, sound_s=0.02, after_s=0.5), "too short"),
     ],
 )
 def test_nothing_to_hear_is_refused(x, says) -> None:
