@@ -41,9 +41,12 @@ DATA = ROOT.parent / "shared/data"
 LIMITS = (0.0, 0.5, 1.0, 2.0)
 HOURS = 1.15
 _SPLITS = (
-    "{train: 0.4, validation: 0.1, test: 0.5, keep: {.flac: test, flac: validation, '3': test}}"
+    "{train: 0.4, validation: 0.1, test: 0.5, keep: {.flac: test, flac: validation, '3': test, "
+    "george: train, jackson: train, lucas: train, nicolas: train, theo: validation, "
+    "yweweler: test}}"
 )
 _ALL_TEST, _ALL_VALIDATION = r"(\.flac)$", "(flac)$"
+_DIGIT_SPEAKER = r"\d_([a-z]+)_\d+\.wav$"
 _FOLD = r"(?:^|/)(\d)-"
 
 
@@ -55,7 +58,6 @@ class Keyword:
         unheard: phrase of the test alone.
         validated: phrase of validation alone.
         others: phrases that are divided like all else.
-        near_misses: a folder of them, divided.
         pronounced: for PocketSphinx, word by word.
     """
 
@@ -63,17 +65,15 @@ class Keyword:
     validated: str
     others: tuple[str, ...]
     pronounced: str
-    near_misses: str | None = None
 
 
 _SMART_MIRROR = "smart=S M AA R T,mirror=M IH R ER"
 _HEY_SAVANT = "hey=HH EY,savant=S AH V AA N T"
-_NEAR_MISSES = "hey_savant_near_misses"
 KEYWORDS = {
     "alexa": Keyword("smart_mirror", "hey_savant", ("athena",), "alexa=AH L EH K S AH"),
     "smart_mirror": Keyword("alexa", "hey_savant", ("athena",), _SMART_MIRROR),
     "athena": Keyword("smart_mirror", "hey_savant", ("alexa",), "athena=AH TH IY N AH"),
-    "hey_savant": Keyword("athena", "smart_mirror", ("alexa",), _HEY_SAVANT, _NEAR_MISSES),
+    "hey_savant": Keyword("athena", "smart_mirror", ("alexa",), _HEY_SAVANT),
 }
 
 
@@ -85,15 +85,22 @@ def recipe_text(name: str) -> str:
         (takes / keyword.validated, "speech", _ALL_VALIDATION),
         *((takes / other, "speech", None) for other in keyword.others),
         *((DATA / "negatives" / f"sentences_{which}", "speech", None) for which in ("en", "es")),
+        (DATA / "digits", "speech", _DIGIT_SPEAKER),
+        (DATA / "negatives/hey_savant_near_misses", *_near_misses(name, keyword)),
     ]
-    if keyword.near_misses:
-        negative.append((DATA / "negatives" / keyword.near_misses, "near_miss", None))
     return recipe_template(
         name=name,
         keyword=[(str(takes / name), name, None)],
         negative=[(str(path), kind, pattern) for path, kind, pattern in negative],
         background=[(str(DATA / "backgrounds/esc10"), _FOLD)],
     )
+
+
+def _near_misses(name: str, keyword: Keyword) -> tuple[str, str | None]:
+    """Kind and pattern: of its own keyword divided, of another where that keyword is."""
+    if name == "hey_savant":
+        return "near_miss", None
+    return "speech", _ALL_VALIDATION if keyword.validated == "hey_savant" else None
 
 
 def run(name: str, seed: int, settings: list[str]) -> dict[str, Any]:

@@ -98,7 +98,8 @@ class Detector(tf.Module):
         """(B, n) float32 in ±1 → (B, steps, labels) float32 in [0, 1]."""
         logits = self.network(self.features(waveform), training=False)
         quiet = tf.fill([tf.shape(logits)[0], self._smoothing - 1, len(self.labels)], _QUIET_LOGIT)
-        return self._smooth(tf.concat([quiet, self._clipped(logits)], axis=1), tf.shape(logits)[1])
+        logits_before = tf.concat([quiet, self._clipped(logits)], axis=1)
+        return tf.sigmoid(self._smooth(logits_before))
 
     def initial_state(self, batch: int = 1) -> list[np.ndarray]:
         """Return the state of a stream at its start, each (batch, …) float32."""
@@ -108,20 +109,37 @@ class Detector(tf.Module):
         shape = (batch, self._smoothing - 1, len(self.labels))
         return [*zeros, np.full(shape, _QUIET_LOGIT, np.float32)] if shape[1] else zeros
 
+    @property
+    def num_front_states(self) -> int:
+        """How many tensors of a state are the front end's; the network's follow."""
+        return 1 + len(self.front_end.state_shapes())
+
     def step(self, samples: tf.Tensor, state: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """(B, step_samples) and a state → (B, 4, labels) scores and the next state."""
+        features, front = self.front_step(samples, state[: self.num_front_states])
+        logits, network = self.network_step(features, state[self.num_front_states :])
+        return tf.sigmoid(logits), [*front, *network]
+
+    def front_step(
+        self, samples: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """(B, step_samples) and the front end's states → (B, frames, features) and the next."""
         heard = tf.concat([state[0], samples], axis=1)
-        end = -1 if self._smoothing > 1 else None
-        first = 1 + len(self.front_end.state_shapes())
         num_new = self.step_samples // self.front_end.hop_samples
-        features, old = self.front_end.stream(heard, list(state[1:first]), num_new)
-        logits, new = self.network.stream(features, list(state[first:end]))
+        features, new = self.front_end.stream(heard, list(state[1:]), num_new)
+        return features, [heard[:, -self._tail :], *new]
+
+    def network_step(
+        self, features: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Features of a step and the network's states → (B, 4, labels) smoothed logits, states."""
+        end = -1 if self._smoothing > 1 else None
+        logits, new = self.network.stream(features, list(state[:end]))
         logits = self._clipped(logits)
-        kept = [heard[:, -self._tail :], *old, *new]
         if self._smoothing == 1:
-            return self._smooth(logits, _STEPS_PER_CALL), kept
+            return logits, list(new)
         logits = tf.concat([state[-1], logits], axis=1)
-        return self._smooth(logits, _STEPS_PER_CALL), [*kept, logits[:, 1 - self._smoothing :]]
+        return self._smooth(logits), [*new, logits[:, 1 - self._smoothing :]]
 
     def multiply_adds_per_second(self) -> int:
         """Return what the network of one stream costs; the front end is not in it."""
@@ -178,6 +196,6 @@ class Detector(tf.Module):
     def _clipped(self, logits: tf.Tensor) -> tf.Tensor:
         return tf.clip_by_value(logits, -MAX_LOGIT, MAX_LOGIT)
 
-    def _smooth(self, logits: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:
-        parts = [logits[:, k : k + length] for k in range(self._smoothing)]
-        return tf.sigmoid(tf.add_n(parts) / float(self._smoothing))
+    def _smooth(self, logits: tf.Tensor) -> tf.Tensor:
+        """Mean of each logit and those before it, without the first, which have too few."""
+        return tf.nn.avg_pool1d(logits, self._smoothing, 1, "VALID")

@@ -48,8 +48,8 @@ class CausalConv2D(keras.layers.Layer):
 class CausalDepthwise(keras.layers.Layer):
     """(B, T, C) → (B, T, C): per-channel taps at distances 0, d, 2d, … into the past.
 
-    Written as a sum of shifted slices: quicker here than a dilated depthwise convolution, and it
-    converts to plain arithmetic.
+    Offline a sum of shifted slices, which trains faster than a dilated depthwise convolution. In a
+    stream that convolution: in integers it has one rounding, the sum has one for each tap.
     """
 
     def __init__(self, taps: int, dilation: int, name: str) -> None:
@@ -71,19 +71,21 @@ class CausalDepthwise(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Apply to a whole recording."""
-        return self._valid(tf.pad(x, [[0, 0], [self.tail, 0], [0, 0]]), tf.shape(x)[1])
-
-    def stream(self, x: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Apply to the next frames."""
-        whole = tf.concat([state, x], axis=1)
-        return self._valid(whole, x.shape[1]), whole[:, -self.tail :]
-
-    def _valid(self, padded: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:
+        padded, length = tf.pad(x, [[0, 0], [self.tail, 0], [0, 0]]), tf.shape(x)[1]
         shifted = (
             padded[:, k * self._dilation : k * self._dilation + length] * self.kernel[k]
             for k in range(self._taps)
         )
         return tf.add_n(list(shifted))
+
+    def stream(self, x: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Apply to the next frames."""
+        whole = tf.concat([state, x], axis=1)
+        kernel = self.kernel[:, None, :, None]
+        y = tf.nn.depthwise_conv2d(
+            whole[:, :, None], kernel, [1, 1, 1, 1], "VALID", dilations=[self._dilation, 1]
+        )
+        return y[:, :, 0], whole[:, -self.tail :]
 
 
 class ResidualBlock(keras.layers.Layer):

@@ -45,6 +45,7 @@ def detect(
     plot: Annotated[
         Path | None, typer.Option(metavar="PNG|DIR", help="spectrogram and score over time")
     ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="the network in integers")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find the keywords in recordings, or in sound as it comes; a line for each detection."""
@@ -66,7 +67,7 @@ def detect(
         stopped_by_ctrl_c,
     )
 
-    step = StepModel(model)
+    step = StepModel(model, "int8" if int8 else "float32")
     own_hz = int(step.metadata["sample_rate_hz"])
     paths = list(_recordings(files or []))
     command = to.Command(on_detect) if on_detect else None

@@ -267,9 +267,9 @@ def _export_stage(workspace: Workspace) -> tuple[str, str]:
     metadata = _read_json(workspace.export / METADATA_NAME)
     state = "current"
     if metadata.get("evaluation") != _report(workspace)["model"] or not is_whole(workspace.export):
-        export(workspace.model, workspace.export, data=workspace.data)
+        metadata = export(workspace.model, workspace.export, data=workspace.data)
         state = "made"
-    return state, f"{workspace.export}"
+    return state, ", without ".join([f"{workspace.export}", *metadata["refused"]])
 
 
 def _report(workspace: Workspace) -> dict[str, Any]:

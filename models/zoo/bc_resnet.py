@@ -169,8 +169,10 @@ class FrequencyTaps(keras.layers.Layer):
         """Apply to any number of frames."""
         bins = x.shape[2]
         padded = tf.pad(x, [[0, 0], [0, 0], [1, 1], [0, 0]])
-        taps = (padded[:, :, k : k + bins : self._stride] * self.kernel[k] for k in range(3))
-        return tf.add_n(list(taps))
+        low, middle, high = (
+            padded[:, :, k : k + bins : self._stride] * self.kernel[k] for k in range(3)
+        )
+        return low + middle + high  # LiteRT has no sum of more than two in integers
 
 
 class SubSpectralNorm(keras.layers.Layer):
