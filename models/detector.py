@@ -152,6 +152,14 @@ class Detector(tf.Module):
         other.front_end = build_front_end(self.features_config, self.sample_rate_hz, statistics)
         return other
 
+    def through_magnitude(self) -> Detector:
+        """Return this detector with power as the square of the magnitude: the same to rounding."""
+        other = copy.copy(self)
+        statistics = self.front_end.statistics
+        other.front_end = build_front_end(self.features_config, self.sample_rate_hz, statistics)
+        other.front_end.through_magnitude = True
+        return other
+
     def with_network(self, network: keras.Model) -> Detector:
         """Return this detector with another network of the same build."""
         other = copy.copy(self)

@@ -29,8 +29,8 @@ from models.intervals import poisson_rate
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 from schemas.errors import DatasetError
 
-THRESHOLDS = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 12.0, 91)))
-"""The thresholds of every sweep: equally spaced in log odds, from 0.0025 to 0.999994."""
+THRESHOLDS = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 15.0, 106)))
+"""The thresholds of every sweep: equally spaced in log odds, from 0.0025 to 0.9999997."""
 
 _ROUNDING_S = 1e-6
 """Times are sums of floats: what lies on an edge shall lie there wherever it is in a stream."""

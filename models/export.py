@@ -4,6 +4,7 @@
     stream_float32.tflite   one streaming step with explicit state (step_conversion.py)
     front_end.tflite        its front end alone
     network_int8.tflite     its network alone, in integers, for microcontrollers
+    stream.onnx             the step as ONNX, if asked for (onnx_form.py)
     metadata.json           labels, rate, threshold, what it was measured to do, origins
     MODEL.md                the same for people
 
@@ -25,9 +26,10 @@ from models.export_checks import check_int8, check_parity
 from models.export_folder import METADATA_NAME, publish, require_replaceable
 from models.model_card import CARD_TEXT_NAME, card_text
 from models.model_files import read_card, write_json
+from models.onnx_form import onnx_form
 from models.saved_detector import save_detector
 from models.step_conversion import IntegerError, float_forms, int8_form
-from models.step_model import FLOAT32_NAME, FRONT_END_NAME, INT8_NAME, quantization
+from models.step_model import FLOAT32_NAME, FRONT_END_NAME, INT8_NAME, ONNX_NAME, quantization
 from pipeline.input_dataset import judged_examples, read_dataset
 from pipeline.scratch_folder import scratch_folder
 from schemas.errors import TrainingError
@@ -41,8 +43,9 @@ FILE_NAMES = (
     FLOAT32_NAME,
     FRONT_END_NAME,
     INT8_NAME,
+    ONNX_NAME,
 )
-"""All that an export holds."""
+"""All that an export may hold."""
 _MEASURED = (
     "miss_rate",
     "miss_interval",
@@ -57,7 +60,7 @@ _NUM_CHECKED = 8
 _NUM_CALIBRATED = 32
 
 
-def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
+def export(folder: Path, out: Path, *, data: str, onnx: bool = False) -> dict[str, Any]:
     """Export a trained and evaluated model.
 
     Args:
@@ -65,6 +68,7 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
         out: the export; an earlier one is replaced when the new one has passed its checks.
         data: data set whose test split is used to check, its validation split to calibrate int8
             and to count its events.
+        onnx: with an ONNX file too.
 
     Returns:
         The metadata.
@@ -82,10 +86,13 @@ def export(folder: Path, out: Path, *, data: str) -> dict[str, Any]:
         save_detector(detector, scratch / SAVED_MODEL_NAME)
         for name, content in float_forms(detector).items():
             (scratch / name).write_bytes(content)
+        if onnx:
+            (scratch / ONNX_NAME).write_bytes(onnx_form(detector))
         metadata = _metadata(detector, card, report)
         write_json(scratch / METADATA_NAME, metadata)
         audio = _audio(stored, "test", _NUM_CHECKED)
-        metadata["parity"] = check_parity(detector, scratch, SAVED_MODEL_NAME, audio)
+        forms = ("float32", "onnx") if onnx else ("float32",)
+        metadata["parity"] = check_parity(detector, scratch, SAVED_MODEL_NAME, forms, audio)
         metadata |= _add_int8(detector, scratch, stored, metadata)
         write_json(scratch / METADATA_NAME, metadata)
         measured = {
@@ -184,9 +191,9 @@ def _judged(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_whole(out: Path) -> bool:
-    """Return whether all files of an export are there, but for what it refused."""
+    """Return whether all that an export must hold is there: what it refused needn't be."""
     try:
         refused = json.loads((out / METADATA_NAME).read_text(encoding="utf-8"))["refused"]
     except (OSError, ValueError, LookupError, TypeError):
         return False
-    return all((out / name).exists() for name in FILE_NAMES if name not in refused)
+    return all((out / name).exists() for name in FILE_NAMES if name not in {*refused, ONNX_NAME})

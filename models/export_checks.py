@@ -8,6 +8,7 @@ float model's own figures allow. Else that form is left out, and the reason is k
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ _BATCH = 16
 
 
 def check_parity(
-    detector: Detector, folder: Path, saved_model: str, audio: np.ndarray
+    detector: Detector,
+    folder: Path,
+    saved_model: str,
+    streams: Iterable[str],
+    audio: np.ndarray,
 ) -> dict[str, float]:
     """Compare the floating-point forms with the trained detector.
 
@@ -43,6 +48,7 @@ def check_parity(
         detector: the original.
         folder: the export.
         saved_model: name of its SavedModel.
+        streams: streaming forms.
         audio: (recordings, num_samples) float32, of whole 16-bit values.
 
     Returns:
@@ -56,7 +62,7 @@ def check_parity(
         f"saved_model {signature}": scores
         for signature, scores in saved_scores(detector, folder / saved_model, audio).items()
     }
-    found["stream_float32"] = stream_scores(folder, "float32", audio)
+    found |= {f"stream_{form}": stream_scores(folder, form, audio) for form in streams}
     differences = {
         form: float(np.abs(scores - offline[:, : scores.shape[1]]).max())
         for form, scores in found.items()

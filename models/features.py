@@ -48,6 +48,7 @@ class FrontEnd(keras.layers.Layer):
         lookback_samples: what a stream keeps.
         num_features: of a frame.
         statistics: if there are any, features are (feature − mean) / deviation.
+        through_magnitude: power is the square of the magnitude; slower, the same to rounding.
     """
 
     left_pad = True
@@ -60,6 +61,7 @@ class FrontEnd(keras.layers.Layer):
         self.lookback_samples = window_samples - hop_samples
         self.num_features = num_features
         self.statistics: Statistics | None = None
+        self.through_magnitude = False
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """(B, n) float32 in ±1 → (B, frames, num_features)."""
@@ -107,7 +109,10 @@ class LinearFrontEnd(FrontEnd):
     def _power(self, x: tf.Tensor) -> tf.Tensor:
         frames = tf.signal.frame(x, self.window_samples, self.hop_samples) * self._window
         spectrum = tf.signal.rfft(frames, [self._fft_size])
-        power = tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
+        if self.through_magnitude:
+            power = tf.square(tf.abs(spectrum))  # slower
+        else:
+            power = tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
         return power / float(np.sum(self._window**2))
 
     def _features(self, x: tf.Tensor) -> tf.Tensor:

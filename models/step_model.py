@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -17,7 +17,12 @@ from schemas.errors import RequestError
 FLOAT32_NAME = "stream_float32.tflite"
 FRONT_END_NAME = "front_end.tflite"
 INT8_NAME = "network_int8.tflite"
-FORMS = {"float32": (FLOAT32_NAME,), "int8": (FRONT_END_NAME, INT8_NAME)}
+ONNX_NAME = "stream.onnx"
+FORMS = {
+    "float32": (FLOAT32_NAME,),
+    "int8": (FRONT_END_NAME, INT8_NAME),
+    "onnx": (ONNX_NAME,),
+}
 """The files that a form of a detector runs, one after the other."""
 _NEEDED = (
     "labels",
@@ -61,7 +66,8 @@ class StepModel:
 
     Args:
         folder: an export.
-        form: `float32`, or `int8`: the network in integers behind a front end in floating point.
+        form: `float32`; `int8`: the network in integers behind a front end in floating point;
+            `onnx`, which needs the extra of that name and imports TensorFlow.
 
     Raises:
         RequestError: the folder isn't an export, or hasn't that form.
@@ -76,7 +82,7 @@ class StepModel:
                 raise RequestError(f"{folder} has no {name}: {why}", fix="use the float32 form")
         files = [(folder / name).read_bytes() for name in FORMS[form]]
         self.digest = np.frombuffer(hashlib.sha256(b"".join(files)).digest(), np.uint8)
-        self._parts = [_Part(folder / name) for name in FORMS[form]]
+        self._parts = [_part(folder / name) for name in FORMS[form]]
 
     def initial_state(self) -> dict[str, np.ndarray]:
         """Return the state of a stream that has heard nothing."""
@@ -97,7 +103,26 @@ class StepModel:
         return 1.0 / (1.0 + np.exp(-scores)) if self._parts[-1].output == "logits" else scores, new
 
 
-class _Part:
+class Part(Protocol):
+    """One file of a form; the attributes and the call are those of _TflitePart."""
+
+    states: dict[str, Any]
+    output: str
+
+    def __call__(
+        self, x: np.ndarray, state: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]: ...
+
+
+def _part(path: Path) -> Part:
+    if path.suffix != ".onnx":
+        return _TflitePart(path)
+    from models.onnx_form import OnnxPart
+
+    return OnnxPart(path)
+
+
+class _TflitePart:
     """One TFLite file: float32 outside, whatever it computes in inside.
 
     Attributes:

@@ -70,10 +70,10 @@ def find_active(x: FloatArray, sample_rate_hz: int) -> ActiveRegion:
     """
     frame = max(1, round(FRAME_S * sample_rate_hz))
     power = _frame_power(x, frame)
+    loudest_db = 10.0 * math.log10(max(float(power.max(initial=0.0)), 1e-20))
+    if loudest_db < _SILENCE_DBFS:
+        raise AudioError(f"silent: the loudest 10 ms lie at {loudest_db:.0f} dBFS")
     level_db = _averaged_db(power)
-    peak = float(level_db.max(initial=-np.inf))
-    if peak < _SILENCE_DBFS:
-        raise AudioError(f"silent: the loudest 50 ms lie at {max(peak, -200.0):.0f} dBFS")
     threshold_db = _threshold_db(level_db)
     first, last = _without_strays(_without_clicks(_runs(level_db >= threshold_db)))
     heard = np.count_nonzero(power[first:last] >= 10.0 ** (threshold_db[first:last] / 10.0))

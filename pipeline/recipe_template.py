@@ -12,7 +12,7 @@ from schemas.errors import RequestError
 MaterialEntry = tuple[str, str, str | None]
 DEFAULT_PRESET = "wake-word"
 _SHARED_BACKGROUNDS = ("ten-second-activate",)  # the exercise has two recordings of them
-_NUM_NEGATIVES = {"wake-word": "[0, 4]", "ten-second-activate": "[0, 2]", "commands": "[0, 1]"}
+_NUM_NEGATIVES = {"ten-second-activate": "[0, 2]", "commands": "[0, 1]"}
 
 
 def preset_names() -> list[str]:

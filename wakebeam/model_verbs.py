@@ -214,6 +214,9 @@ def export(
     model: Path,
     out: Annotated[Path, typer.Option(help="folder of the export")],
     dataset: Annotated[str | None, typer.Option(help="to check with; MODEL/../data")] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="an ONNX file too (pip install 'wakebeam[onnx]')")
+    ] = False,
 ) -> None:
     """Write SavedModel, TFLite in float32 and in integers, and metadata; each is checked first."""
     task = _task_of(model)
@@ -224,7 +227,9 @@ def export(
         return
     from models.export import export as export_model
 
-    metadata = export_model(model, out, data=dataset or str(model.resolve().parent / "data"))
+    metadata = export_model(
+        model, out, data=dataset or str(model.resolve().parent / "data"), onnx=onnx
+    )
     largest = max(metadata["parity"].values())
     show(f"{out}: largest difference in score from the trained model {largest:.1e}, of all forms")
     for name, why in metadata["refused"].items():

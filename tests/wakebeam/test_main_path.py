@@ -165,6 +165,20 @@ def test_the_integer_network_is_all_integers_and_hears(trained) -> None:
     assert heard[1] == pytest.approx(heard[0], abs=2)
 
 
+def test_an_onnx_file_hears_the_same(trained, tmp_path) -> None:
+    pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
+    out = tmp_path / "export"
+    trained("export", "w/model", "--out", out, "--dataset", "w/data", "--onnx")
+    assert json.loads((out / "metadata.json").read_text())["parity"]["stream_onnx"] <= 1e-4
+    import onnx
+
+    graph = onnx.load(str(out / "stream.onnx")).graph
+    assert graph.input[0].name == "samples"
+    assert {o.name for o in graph.output} == {
+        "scores", *(f"next_{i.name}" for i in graph.input[1:])
+    }  # fmt: skip
+
+
 def test_an_integer_network_that_misses_more_is_left_out_by_name(
     trained, tmp_path, monkeypatch
 ) -> None:
@@ -225,14 +239,15 @@ def test_a_damaged_export_is_refused_by_parity(trained, monkeypatch) -> None:
 
 def test_the_programs_of_docs_export_run(trained, tmp_path) -> None:
     """Every Python block of docs/export.md, one after the other, in a folder with an export."""
+    pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
     (tmp_path / "w").mkdir()
-    shutil.copytree(trained.folder / "w/export", tmp_path / "w/export")
+    trained("export", "w/model", "--out", tmp_path / "w/export", "--dataset", "w/data", "--onnx")
     metadata = tmp_path / "w/export/metadata.json"
     metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"threshold": 0.05}))
     shutil.copy(next((trained.folder / "kw").glob("*.wav")), tmp_path / "sound.wav")
     text = (Path(__file__).parents[2] / "docs/export.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     said = [
         subprocess.run(
