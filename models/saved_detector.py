@@ -30,12 +30,12 @@ class _Stream(tf.Module):
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
-        self._detector = detector
+        self._step = detector.step  # the detector itself would be saved with all its layers' graphs
         self._initial = detector.initial_state()
         self.memory = [tf.Variable(x, trainable=False) for x in self._initial]
 
     def step(self, samples: tf.Tensor) -> Outputs:
-        scores, new = self._detector.step(samples[None], [v.read_value() for v in self.memory])
+        scores, new = self._step(samples[None], [v.read_value() for v in self.memory])
         self._remember(new)
         return {"scores": scores[0]}
 

@@ -111,7 +111,9 @@ class Part(Protocol):
 
     def __call__(
         self, x: np.ndarray, state: dict[str, np.ndarray]
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]: ...
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return its output and its new states."""
+        ...
 
 
 def _part(path: Path) -> Part:
