@@ -2,7 +2,7 @@
 
 Frames of 10 ms, their power averaged over five. A frame is active if it reaches
 
-    max(peak − 30 dB, min(floor + 8 dB, peak − 10 dB))
+    max(peak − 30 dB, min(floor + 6 dB, peak − 10 dB))
 
 where `peak` is the loudest frame's power: the floor keeps hiss out, and its bound keeps a steady
 sound in. A recorder that adapts its gain lets the hiss rise once the speaker is done, so there is a
@@ -46,7 +46,7 @@ _APART = 30
 _STRAY = 10 + _WIDER
 _NO_STRAY = 16 + _WIDER
 _RANGE_DB = 30.0
-_OVER_FLOOR_DB = 8.0
+_OVER_FLOOR_DB = 6.0
 _SILENCE_DBFS = -60.0
 
 
