@@ -2,6 +2,7 @@
 
     python -m benchmarks.accuracy                        four keywords, three seeds: hours
     python -m benchmarks.accuracy alexa --seeds 1        less
+    python -m benchmarks.accuracy athena --set training.loss=max_pool       another setting
     python -m benchmarks.accuracy --print                the table of the runs that there are
 
 The preset `wake-word` as `wakebeam init` writes it, for the recordings of `../shared/data`. Half of
@@ -36,6 +37,7 @@ import soundfile
 
 from models.event_matching import match_events
 from pipeline.recipe_template import recipe_template
+from schemas.canonical import digest
 from schemas.detection import Detection
 from wakebeam.stream_evaluation import read_audacity_labels
 
@@ -147,7 +149,7 @@ def _near_misses(name: str, keyword: Keyword) -> tuple[str, str | None]:
 
 def run(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
     """Train with one seed and judge on the keyword's stream; return the report and the minutes."""
-    folder = _folder(name, seed)
+    folder = _folder(name, seed, settings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     (folder / "recipe.yaml").write_text(recipe_text(name), encoding="utf-8")
@@ -166,13 +168,16 @@ def run(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
     return result
 
 
-def _folder(name: str, seed: int) -> Path:
-    return ROOT / f"accuracy-{name}-{seed}"
+def _folder(name: str, seed: int, settings: list[str]) -> Path:
+    """Runs with other settings than the preset's have other folders."""
+    return ROOT / "-".join(
+        ["accuracy", name, str(seed), *([digest(settings)[:8]] * bool(settings))]
+    )
 
 
-def _done(name: str, seed: int) -> dict[str, Any] | None:
+def _done(name: str, seed: int, settings: list[str]) -> dict[str, Any] | None:
     """Return the result of a run that there is."""
-    path = _folder(name, seed) / _RESULT
+    path = _folder(name, seed, settings) / _RESULT
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
@@ -263,7 +268,9 @@ def main() -> None:
     for name in asked.keywords:
         runs = []
         for seed in range(1, asked.seeds + 1):
-            done = _done(name, seed) or (None if asked.print else run(name, seed, asked.settings))
+            done = _done(name, seed, asked.settings)
+            if done is None and not asked.print:
+                done = run(name, seed, asked.settings)
             runs += [done] if done else []
         if not runs:
             continue
