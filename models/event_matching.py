@@ -20,16 +20,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from models.alarm_tail import long_run_rates
 from models.intervals import poisson_rate
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording
 from schemas.errors import DatasetError
 
-THRESHOLDS = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 15.0, 106)))
+_LOG_ODDS = np.linspace(-6.0, 15.0, 106)
+THRESHOLDS = 1.0 / (1.0 + np.exp(-_LOG_ODDS))
 """The thresholds of every sweep: equally spaced in log odds, from 0.0025 to 0.9999997."""
 
 _ROUNDING_S = 1e-6
@@ -213,13 +215,19 @@ def count_events(
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Counts at one threshold over everything judged."""
+    """Counts at one threshold over everything judged.
+
+    Attributes:
+        expected_per_hour: false accepts per hour in the long run (alarm_tail.py), where the counts
+            of all thresholds were looked at.
+    """
 
     threshold: float
     num_keywords: int
     num_misses: int
     num_false_accepts: int
     hours: float
+    expected_per_hour: float | None = None
 
     @property
     def miss_rate(self) -> float:
@@ -284,7 +292,7 @@ def choose_point(
     Where no threshold keeps the limit, the one with the fewest false accepts: `limit_kept` says so
     in every report.
     """
-    allowed = [p for p in points if p.false_accepts_per_hour <= max_false_accepts_per_hour]
+    allowed = [p for p in points if _rate(p) <= max_false_accepts_per_hour]
     if not allowed:
         return min(points, key=lambda p: (p.num_false_accepts, p.num_misses, -p.threshold))
     fewest = min(p.num_misses for p in allowed)
@@ -295,14 +303,26 @@ def choose_point(
 def choose_on_validation(
     points: Sequence[OperatingPoint], max_false_accepts_per_hour: float
 ) -> OperatingPoint:
-    """Return `choose_point` of a validation split.
+    """Return `choose_point` of a validation split, by what is expected in the long run.
 
     Raises:
         DatasetError: no keyword is in it, so that a detector that never fires would be the best.
     """
     if not any(point.num_keywords for point in points):
         raise no_keyword()
-    return choose_point(points, max_false_accepts_per_hour)
+    return choose_point(_with_expected(points), max_false_accepts_per_hour)
+
+
+def _with_expected(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
+    """The points of a whole sweep with their rates in the long run."""
+    counts = np.array([p.num_false_accepts for p in points])
+    rates = long_run_rates(_LOG_ODDS, counts, points[0].hours).tolist()
+    return [replace(p, expected_per_hour=rate) for p, rate in zip(points, rates, strict=True)]
+
+
+def _rate(point: OperatingPoint) -> float:
+    expected = point.expected_per_hour
+    return point.false_accepts_per_hour if expected is None else expected
 
 
 def no_keyword() -> DatasetError:
@@ -319,7 +339,7 @@ def limit_of(point: OperatingPoint, max_false_accepts_per_hour: float) -> dict[s
     """Return the limit that a point was chosen by, and whether it keeps it, for JSON."""
     return {
         "max_false_accepts_per_hour": max_false_accepts_per_hour,
-        "limit_kept": point.false_accepts_per_hour <= max_false_accepts_per_hour,
+        "limit_kept": _rate(point) <= max_false_accepts_per_hour,
     }
 
 
@@ -339,7 +359,8 @@ def event_cost(points: Sequence[OperatingPoint]) -> float:
     Decides early stopping and which epoch is kept: a loss may rise while detection gets better.
     """
     rates = []
+    points = _with_expected(points)
     for limit in COST_LIMITS:
-        allowed = [p.miss_rate for p in points if p.false_accepts_per_hour <= limit]
+        allowed = [p.miss_rate for p in points if _rate(p) <= limit]
         rates.append(min(allowed, default=1.0))
     return sum(rates) / len(rates)

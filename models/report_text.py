@@ -111,7 +111,7 @@ def _known_before(values: dict[str, Any]) -> list[str]:
         known = values["validation"]
         lines.append(
             f"on validation that threshold misses {100 * known['miss_rate']:.1f} % at "
-            f"{known['false_accepts_per_hour']:.2f} false accepts per hour"
+            f"{known['false_accepts_per_hour']:.2f} false accepts per hour" + _expected(known)
         )
         lines += _over_the_limit(known)
     if "chosen_on_this_stream" in values:
@@ -123,6 +123,11 @@ def _known_before(values: dict[str, Any]) -> list[str]:
         )
         lines += _over_the_limit(best)
     return lines
+
+
+def _expected(known: dict[str, Any]) -> str:
+    rate = known.get("expected_per_hour")
+    return "" if rate is None else f", where {rate:.2f} are expected in the long run"
 
 
 def _over_the_limit(chosen: dict[str, Any]) -> list[str]:
