@@ -23,6 +23,7 @@ from tests.integration.services import environment, free_port, listens, service,
 SETTINGS = (
     "dataset.num_examples={train: 160, validation: 20, test: 20}",
     "dataset.shard_bytes=4MiB",
+    "scene.duration_s=10.0",
     "scene.effects={speed: [0.9, 1.1]}",
 )
 

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from scipy.fft import dct
 from scipy.signal import lfilter
 
-from models import export as exporting
 from models.detector import Detector
 from models.feature_statistics import find_statistics
 from models.features import Statistics, build_front_end
 from models.pcen import Smoother
+from models.step_conversion import float_forms
+from models.step_model import FLOAT32_NAME
 from schemas.recipe import Linear, LogMel, Mfcc, Pcen, Specgram, StreamTcn, TriggerGru
 from tests.fakes import recipe
 
@@ -81,8 +82,7 @@ def test_an_exported_step_gives_the_offline_scores(family) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     detector = _detector(FAMILIES[family])
-    model = exporting._convert(exporting._step_function(detector), detector, None)
-    interpreter = Interpreter(model_content=model)
+    interpreter = Interpreter(model_content=float_forms(detector)[FLOAT32_NAME])
     run = interpreter.get_signature_runner("step")
     x = _sound()
     offline = detector.scores(tf.constant(x)).numpy()

@@ -40,7 +40,7 @@ def place(trained, tmp_path_factory):
     stereo = np.repeat(np.repeat(x[:, None], 3, axis=0), 2, axis=1)
     folder = tmp_path_factory.mktemp("detect")
     write(folder / "in" / "a; <b> $(x).wav", stereo, 48000)
-    write(folder / "in" / "sub" / "quiet.wav", 0.003 * stereo, 48000)
+    write(folder / "in" / "sub" / "quiet.wav", 0.0001 * stereo, 48000)
     return type(trained)(folder), str(trained.folder / "w/export")
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from models.export import PARITY_TOLERANCE
+from models.export_checks import PARITY_TOLERANCE
 from pipeline.audio_file import read_audio
 from tests.audio_factory import material, write
 from tests.wakebeam.conftest import Workplace

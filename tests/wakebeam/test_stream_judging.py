@@ -7,6 +7,8 @@ import json
 import pytest
 import soundfile
 
+from models.event_matching import THRESHOLDS
+
 
 @pytest.fixture(scope="module")
 def stream(trained):
@@ -26,7 +28,7 @@ def test_a_stream_set_is_judged_and_reported_with_sounds(trained, stream) -> Non
     assert {"snr_db", "keyword_spacing_s", "gap_before_s", "position", "source"} <= set(
         values["misses_by"]
     )
-    assert len(values["sweep"]) == 91
+    assert len(values["sweep"]) == len(THRESHOLDS)
     known = json.loads((trained.folder / "w/model/evaluation.json").read_text())
     assert values["threshold"] == known["threshold"], "the model's own, never this stream's"
     assert values["chosen_on"] == "validation"
