@@ -72,7 +72,7 @@ def test_a_second_run_does_nothing(fitted) -> None:
 def test_the_export_tells_onset_and_offset(fitted) -> None:
     metadata = json.loads((fitted.folder / "w/export/metadata.json").read_text())
     assert metadata["parity"]["stream_float32"] <= PARITY_TOLERANCE
-    assert metadata["parity"]["float_detections"] > 0
+    assert metadata["int8"]["events"]["float32"]["num_matches"] > 0
     assert metadata["rule"]["delay_s"] == 0.12
     chirp = read_audio(fitted.folder / "kw/3.wav")[0][:, 0]
     silence = np.random.default_rng(0).standard_normal(24_000) * 0.01
