@@ -53,7 +53,7 @@ _SPLITS = (
 _ALL_TEST, _ALL_VALIDATION = r"(\.flac)$", "(flac)$"
 _SPOKEN = r"(\.wav)$"  # the test's
 _DIGIT_SPEAKER = r"\d_([a-z]+)_\d+\.wav$"
-_RESULT = "result.json"
+_RECIPE, _RESULT = "recipe.yaml", "result.json"
 _FOLD = r"(?:^|/)(\d)-"
 
 
@@ -127,9 +127,11 @@ def recipe_text(name: str) -> str:
         *((takes / other, "speech", None) for other in keyword.others),
         *((DATA / "negatives" / f"sentences_{which}", "speech", None) for which in ("en", "es")),
         (DATA / "digits", "speech", _DIGIT_SPEAKER),
-        (DATA / "negatives/hey_savant_near_misses", *_near_misses(name, keyword)),
+        (Path("spoken"), "speech", _SPOKEN),
     ]
-    negative.append((Path("spoken"), "speech", _SPOKEN))
+    near = DATA / "negatives/hey_savant_near_misses"  # to another keyword they are the validated's
+    own = name == "hey_savant"
+    negative.append((near, "near_miss", None) if own else (near, "speech", _ALL_VALIDATION))
     text = recipe_template(
         name=name,
         keyword=[(str(takes / name), name, None)],
@@ -140,19 +142,12 @@ def recipe_text(name: str) -> str:
     return text + "speech: " + json.dumps([speech]) + "\n"
 
 
-def _near_misses(name: str, keyword: Keyword) -> tuple[str, str | None]:
-    """Kind and pattern: of its own keyword divided, of another where that keyword is."""
-    if name == "hey_savant":
-        return "near_miss", None
-    return "speech", _ALL_VALIDATION if keyword.validated == "hey_savant" else None
-
-
 def run(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
     """Train with one seed and judge on the keyword's stream; return the report and the minutes."""
     folder = _folder(name, seed, settings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    (folder / "recipe.yaml").write_text(recipe_text(name), encoding="utf-8")
+    (folder / _RECIPE).write_text(recipe_text(name), encoding="utf-8")
     bank = f"material.bank={ROOT / f'accuracy-bank-{name}'}"
     how = [w for s in (f"seed={seed}", f"splits={_SPLITS}", bank, *settings) for w in ("--set", s)]
     stream = ROOT / f"accuracy-stream-{name}"
@@ -170,15 +165,19 @@ def run(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
 
 def _folder(name: str, seed: int, settings: list[str]) -> Path:
     """Runs with other settings than the preset's have other folders."""
-    return ROOT / "-".join(
-        ["accuracy", name, str(seed), *([digest(settings)[:8]] * bool(settings))]
-    )
+    own = [digest(settings)[:8]] if settings else []
+    return ROOT / "-".join(["accuracy", name, str(seed), *own])
 
 
 def _done(name: str, seed: int, settings: list[str]) -> dict[str, Any] | None:
-    """Return the result of a run that there is."""
-    path = _folder(name, seed, settings) / _RESULT
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    """Return the result of a run that there is; of another recipe's there is none."""
+    folder = _folder(name, seed, settings)
+    try:
+        if (folder / _RECIPE).read_text(encoding="utf-8") != recipe_text(name):
+            return None
+        return json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
 
 
 def fewest_misses(values: dict[str, Any], limit: float) -> float | None:

@@ -1,8 +1,8 @@
 """How often a threshold would alarm in the long run, also where a short validation heard no alarm.
 
 An hour without an alarm allows three an hour. The lowest threshold without one is the luckiest, not
-the safest: chosen by that count, a detector alarms several times as often as it was asked to. But
-alarms thin out evenly: above a threshold u that some of them reach, the peaks of their scores
+the safest: chosen by that count, a detector may alarm several times as often as asked. But alarms
+thin out evenly: above a threshold u that some of them reach, the peaks of their scores
 exceed it by amounts that are close to exponential in log odds, so that
 
     rate(t) = N(u) / hours · exp(−(t − u) / β)        for t ≥ u
@@ -34,16 +34,15 @@ def long_run_rates(
         num_alarms: (n,) counted at each.
         hours: that were judged.
     """
-    rates = num_alarms / hours if hours else np.zeros(len(num_alarms))
+    rates = np.asarray(num_alarms / hours if hours else np.zeros(len(num_alarms)), float)
     count = np.minimum.accumulate(num_alarms)  # debounce joins some of them at low thresholds
     most = int(count[0])
     if most < _FEWEST_ALARMS or not hours:
-        return np.asarray(rates, float)
+        return rates
     first = int(np.flatnonzero(count >= min(_ALARMS, most))[-1])
     tail = count[first:].astype(float)
     excess = float(np.trapz(tail, log_odds[first:]))
     ended = max(1.0, tail[0] - tail[-1])
     mean_excess = max(excess / ended, 1e-6)
-    out = np.asarray(rates, float).copy()
-    out[first:] = tail[0] / hours * np.exp(-(log_odds[first:] - log_odds[first]) / mean_excess)
-    return out
+    rates[first:] = tail[0] / hours * np.exp(-(log_odds[first:] - log_odds[first]) / mean_excess)
+    return rates

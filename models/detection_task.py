@@ -12,17 +12,17 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.detector import Detector
-from models.event_matching import (
+from models.event_matching import count_events
+from models.feature_statistics import find_statistics
+from models.losses import loss_of
+from models.operating_points import (
     choose_on_validation,
-    count_events,
     event_cost,
     limit_of,
     limit_text,
     no_keyword,
     sweep,
 )
-from models.feature_statistics import find_statistics
-from models.losses import loss_of
 from models.plots import detector_output
 from models.scoring import score_split
 from models.task import Judgement

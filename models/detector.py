@@ -146,17 +146,15 @@ class Detector(tf.Module):
         per_step = multiply_adds_per_step(self.network, self.front_end.num_features)
         return round(per_step * self.sample_rate_hz / self.hop_samples)
 
-    def with_statistics(self, statistics: Statistics) -> Detector:
-        """Return this detector with features that are standardised."""
+    def with_statistics(self, statistics: Statistics | None) -> Detector:
+        """Return this detector with a new front end, whose features are standardised by these."""
         other = copy.copy(self)
         other.front_end = build_front_end(self.features_config, self.sample_rate_hz, statistics)
         return other
 
     def through_magnitude(self) -> Detector:
         """Return this detector with power as the square of the magnitude: the same to rounding."""
-        other = copy.copy(self)
-        statistics = self.front_end.statistics
-        other.front_end = build_front_end(self.features_config, self.sample_rate_hz, statistics)
+        other = self.with_statistics(self.front_end.statistics)
         other.front_end.through_magnitude = True
         return other
 

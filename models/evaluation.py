@@ -1,6 +1,6 @@
 """Judgement: a threshold chosen on validation, applied to test, counted in events.
 
-Everything in a report comes from `event_matching`: misses with an interval by takes, false accepts
+Everything in a report comes from event_matching.py: misses with an interval by takes, false accepts
 per hour with the exact Poisson interval, each class by itself with micro and macro averages, time
 to detect, slices of both (slices.py), the worst misses and false accepts to listen to.
 `write_report` writes the same files for a data set's test split and for a stream.
@@ -17,16 +17,10 @@ from typing import Any
 import numpy as np
 
 from models.detector import Detector
-from models.event_matching import (
-    OperatingPoint,
-    choose_on_validation,
-    count_events,
-    counted,
-    limit_of,
-    sweep,
-)
+from models.event_matching import count_events
 from models.frame_accuracy import frame_accuracy
 from models.model_files import COMPARISON_NAME, read_card, write_json
+from models.operating_points import OperatingPoint, choose_on_validation, counted, limit_of, sweep
 from models.plots import det_curve, miss_curve
 from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
@@ -42,6 +36,15 @@ from schemas.recipe import Evaluation, LabelWindow
 from schemas.stored_dataset import StoredDataset
 
 REPORT_NAME = "evaluation.json"
+RATES = (
+    "miss_rate",
+    "miss_interval",
+    "num_keywords",
+    "false_accepts_per_hour",
+    "false_accept_interval",
+    "hours",
+)
+"""What of a report's values says how good a detector of keywords is."""
 _NUM_WORST = 10
 _BATCH = 16
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from models.detector import Detector
-from models.evaluation import REPORT_NAME
+from models.evaluation import RATES, REPORT_NAME
 from models.export_checks import check_int8, check_parity
 from models.export_folder import METADATA_NAME, publish, require_replaceable
 from models.model_card import CARD_TEXT_NAME, card_text
@@ -29,7 +29,14 @@ from models.model_files import read_card, write_json
 from models.onnx_form import onnx_form
 from models.saved_detector import save_detector
 from models.step_conversion import IntegerError, float_forms, int8_form
-from models.step_model import FLOAT32_NAME, FRONT_END_NAME, INT8_NAME, ONNX_NAME, quantization
+from models.step_model import (
+    FLOAT32_NAME,
+    FRONT_END_NAME,
+    INT8_NAME,
+    ONNX_NAME,
+    StepModel,
+    quantization,
+)
 from pipeline.input_dataset import judged_examples, read_dataset
 from pipeline.scratch_folder import scratch_folder
 from schemas.errors import TrainingError
@@ -46,16 +53,7 @@ FILE_NAMES = (
     ONNX_NAME,
 )
 """All that an export may hold."""
-_MEASURED = (
-    "miss_rate",
-    "miss_interval",
-    "num_keywords",
-    "false_accepts_per_hour",
-    "false_accept_interval",
-    "hours",
-    "time_to_detect_s",
-    "time_since_onset_s",
-)
+_MEASURED = (*RATES, "time_to_detect_s", "time_since_onset_s")
 _NUM_CHECKED = 8
 _NUM_CALIBRATED = 32
 
@@ -92,7 +90,9 @@ def export(folder: Path, out: Path, *, data: str, onnx: bool = False) -> dict[st
         write_json(scratch / METADATA_NAME, metadata)
         audio = _audio(stored, "test", _NUM_CHECKED)
         forms = ("float32", "onnx") if onnx else ("float32",)
-        metadata["parity"] = check_parity(detector, scratch, SAVED_MODEL_NAME, forms, audio)
+        streams = [StepModel(scratch, form) for form in forms]
+        saved_model = scratch / SAVED_MODEL_NAME
+        metadata["parity"] = check_parity(detector, saved_model, streams, audio)
         metadata |= _add_int8(detector, scratch, stored, metadata)
         write_json(scratch / METADATA_NAME, metadata)
         measured = {

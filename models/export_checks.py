@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.detector import Detector
-from models.evaluation import judge
+from models.evaluation import RATES, judge
 from models.event_f1 import micro
 from models.intervals import wilson
 from models.saved_detector import saved_scores
@@ -36,19 +36,14 @@ _BATCH = 16
 
 
 def check_parity(
-    detector: Detector,
-    folder: Path,
-    saved_model: str,
-    streams: Iterable[str],
-    audio: np.ndarray,
+    detector: Detector, saved_model: Path, streams: Iterable[StepModel], audio: np.ndarray
 ) -> dict[str, float]:
     """Compare the floating-point forms with the trained detector.
 
     Args:
         detector: the original.
-        folder: the export.
-        saved_model: name of its SavedModel.
-        streams: streaming forms.
+        saved_model: its SavedModel.
+        streams: its streaming forms.
         audio: (recordings, num_samples) float32, of whole 16-bit values.
 
     Returns:
@@ -60,9 +55,9 @@ def check_parity(
     offline = np.asarray(detector.scores(tf.constant(audio)))
     found = {
         f"saved_model {signature}": scores
-        for signature, scores in saved_scores(detector, folder / saved_model, audio).items()
+        for signature, scores in saved_scores(detector, saved_model, audio).items()
     }
-    found |= {f"stream_{form}": stream_scores(folder, form, audio) for form in streams}
+    found |= {f"stream_{model.form}": stream_scores(model, audio) for model in streams}
     differences = {
         form: float(np.abs(scores - offline[:, : scores.shape[1]]).max())
         for form, scores in found.items()
@@ -91,27 +86,28 @@ def check_int8(
     Returns:
         Why the integer form must not be used, empty if nothing is wrong; and the figures.
     """
-    recordings: dict[str, list[ScoredRecording]] = {form: [] for form in ("float32", "int8")}
+    models = [StepModel(folder, form) for form in ("float32", "int8")]
+    recordings: dict[str, list[ScoredRecording]] = {model.form: [] for model in models}
     times_s = detector.times_s(stored.example_samples)
     duration_s = stored.example_samples / stored.sample_rate_hz
     most = max(1, int(_MOST_HOURS * 3600 / duration_s))
     for ids, audio, events in judged_examples(stored, split="validation", batch_size=_BATCH):
-        for form, kept in recordings.items():
-            scores = stream_scores(folder, form, np.asarray(audio))
-            kept += [
+        for model in models:
+            scores = stream_scores(model, np.asarray(audio))
+            recordings[model.form] += [
                 ScoredRecording(name, duration_s, times_s, one, found)
                 for name, one, found in zip(ids, scores, events, strict=True)
             ]
-        if len(kept) >= most:
+        if len(recordings["int8"]) >= most:
             break
     if metadata.get("measure") == "sound_events":
         return _sound_events_differ(recordings, detector.labels, metadata["rule"])
     return _keywords_differ(recordings, detector.labels, metadata)
 
 
-def stream_scores(folder: Path, form: str, audio: np.ndarray) -> np.ndarray:
-    """Score (recordings, num_samples) by an export's streaming form, each from a new stream."""
-    stream = StreamingDetector(StepModel(folder, form))
+def stream_scores(model: StepModel, audio: np.ndarray) -> np.ndarray:
+    """Score (recordings, num_samples) by an export's streaming step, each from a new stream."""
+    stream = StreamingDetector(model)
     rows = []
     for recording in audio:
         stream.reset()
@@ -131,15 +127,7 @@ def _keywords_differ(
         for form, scored in recordings.items()
     }
     wanted, got = values["float32"], values["int8"]
-    names = (
-        "miss_rate",
-        "miss_interval",
-        "num_keywords",
-        "false_accepts_per_hour",
-        "false_accept_interval",
-        "hours",
-    )
-    figures = {form: {name: of[name] for name in names} for form, of in values.items()}
+    figures = {form: {name: of[name] for name in RATES} for form, of in values.items()}
     bounds = (
         ("misses", "miss_rate", "miss_interval", 100.0, " %"),
         ("false accepts", "false_accepts_per_hour", "false_accept_interval", 1.0, "/h"),

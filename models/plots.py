@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from models.event_matching import Matching, OperatingPoint
+from models.event_matching import Matching
+from models.operating_points import OperatingPoint
 from schemas.detection import Detection, ReferenceEvent
 
 _DET_ACCEPTS = np.array([0.1, 0.5, 2, 10, 50, 200, 1000]) / 3600

@@ -28,13 +28,8 @@ from typing import Any
 import numpy as np
 
 from models.evaluation import fitting_dataset, open_judged
-from models.event_matching import (
-    choose_on_validation,
-    count_events,
-    limit_of,
-    limit_text,
-    sweep,
-)
+from models.event_matching import count_events
+from models.operating_points import choose_on_validation, limit_of, limit_text, sweep
 from models.paired_tests import difference_interval, sign_test
 from models.scoring import score_split
 from models.slices import sounding
@@ -55,7 +50,7 @@ class Outcomes:
         takes: {take, or recording where takes aren't known: (misses, keywords)}.
         alarms: {clip that sounded, or recording: false accepts}; also those that had none.
         hours: of all recordings.
-        limit: that the threshold was chosen by, as `event_matching.limit_of` gives it.
+        limit: that the threshold was chosen by, as `operating_points.limit_of` gives it.
     """
 
     threshold: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from models.event_matching import limit_text
+from models.operating_points import limit_text
 
 RULE_OF_THREE = -math.log(0.05)
 """Events that can't be excluded with 95 % confidence where none was seen: 3.0."""

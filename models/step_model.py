@@ -67,7 +67,7 @@ class StepModel:
     Args:
         folder: an export.
         form: `float32`; `int8`: the network in integers behind a front end in floating point;
-            `onnx`, which needs the extra of that name and imports TensorFlow.
+            `onnx`, which needs the extra of that name.
 
     Raises:
         RequestError: the folder isn't an export, or hasn't that form.
@@ -75,7 +75,7 @@ class StepModel:
 
     def __init__(self, folder: Path, form: str = "float32") -> None:
         self.metadata = read_metadata(folder)
-        self.folder = folder
+        self.folder, self.form = folder, form
         for name in FORMS[form]:
             if not (folder / name).is_file():
                 why = self.metadata.get("refused", {}).get(name, "the file is missing")
@@ -119,7 +119,7 @@ class Part(Protocol):
 def _part(path: Path) -> Part:
     if path.suffix != ".onnx":
         return _TflitePart(path)
-    from models.onnx_form import OnnxPart
+    from models.onnx_part import OnnxPart
 
     return OnnxPart(path)
 

@@ -35,16 +35,18 @@ SETTINGS_VERSION = 2
 
 FRAME_S = 0.010
 _PAD_S = 0.010
-_AVERAGED = 5  # frames; every run of active ones is wider by all but one of them
-_STEADY = 30
 _STEADY_DB = 8.0
 _FAR_BELOW_DB = 12.0
-_WIDER = _AVERAGED - 1
+# in frames
+_AVERAGED = 5
+_WIDER = _AVERAGED - 1  # by so many is every run of active ones wider than its sound
+_STEADY = 30
 _CLICK = 3 + _WIDER
 _SHORTEST = 5
 _APART = 30
 _STRAY = 10 + _WIDER
 _NO_STRAY = 16 + _WIDER
+
 _RANGE_DB = 30.0
 _OVER_FLOOR_DB = 6.0
 _SILENCE_DBFS = -60.0
@@ -152,13 +154,11 @@ def _threshold_db(level_db: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _steady(level_db: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Which frames belong to a stretch whose level hardly changes."""
-    out = np.zeros(len(level_db), bool)
     if len(level_db) < _STEADY:
-        return out
+        return np.zeros(len(level_db), bool)
     stretch = np.lib.stride_tricks.sliding_window_view(level_db, _STEADY)
-    for begin in np.flatnonzero(np.ptp(stretch, axis=1) <= _STEADY_DB).tolist():
-        out[begin : begin + _STEADY] = True
-    return out
+    steady = np.ptp(stretch, axis=1) <= _STEADY_DB
+    return np.convolve(steady, np.ones(_STEADY)) > 0.5
 
 
 def _runs(active: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

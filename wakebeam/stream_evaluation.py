@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from models.evaluation import Report, judge, write_report
-from models.event_matching import choose_point, limit_of, sweep
 from models.export_folder import METADATA_NAME
+from models.operating_points import choose_point, limit_of, sweep
 from models.streaming import StreamingDetector
 from models.worst_clips import FloatArray, WorstClip
 from pipeline.audio_file import stream_audio

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from models.alarm_tail import long_run_rates
-from models.event_matching import OperatingPoint, choose_on_validation, choose_point
-
-LOG_ODDS = np.linspace(-6.0, 15.0, 106)
+from models.operating_points import LOG_ODDS, OperatingPoint, choose_on_validation, choose_point
 
 
 def _counts(peaks: np.ndarray) -> np.ndarray:

@@ -10,18 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.evaluation import judge
-from models.event_matching import (
-    EventDetector,
+from models.event_matching import EventDetector, detect_events, match_events
+from models.intervals import poisson_rate, wilson, wilson_by_group
+from models.operating_points import (
     choose_on_validation,
     choose_point,
-    detect_events,
     event_cost,
     limit_of,
-    match_events,
     operating_point,
     sweep,
 )
-from models.intervals import poisson_rate, wilson, wilson_by_group
 from models.promotion import count_outcomes
 from models.report_text import headline, report_text
 from schemas.detection import Detection, ReferenceEvent, ScoredRecording

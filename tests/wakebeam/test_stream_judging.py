@@ -7,7 +7,7 @@ import json
 import pytest
 import soundfile
 
-from models.event_matching import THRESHOLDS
+from models.operating_points import THRESHOLDS
 
 
 @pytest.fixture(scope="module")
