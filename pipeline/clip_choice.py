@@ -59,7 +59,7 @@ def label_weights(clips: Sequence[Clip]) -> FloatArray:
 
 def folder_weights(clips: Sequence[Clip]) -> FloatArray:
     """Each folder of the recipe by the square root of its number of clips."""
-    folders = [clip.clip_id.split("/")[1] for clip in clips]
+    folders = [clip.folder for clip in clips]
     counts = Counter(folders)
     total = sum(math.sqrt(count) for count in counts.values())
     return np.array([1.0 / (math.sqrt(counts[folder]) * total) for folder in folders])

@@ -26,6 +26,7 @@ class SceneMaterial:
         backgrounds: what lies under a scene.
         talkers: speech for babble.
         rooms: impulse responses.
+        odd_keywords: those that aren't drawn, because of their length.
     """
 
     split: str
@@ -35,6 +36,7 @@ class SceneMaterial:
     backgrounds: list[Clip]
     talkers: list[Clip]
     rooms: list[Clip]
+    odd_keywords: list[Clip]
 
     @classmethod
     def of(cls, scene: Scene, clips: Sequence[Clip], split: str) -> Self:
@@ -49,14 +51,17 @@ class SceneMaterial:
         }
         every = by_role["negative"]
         apart = scene.num_ambient is not None
+        odd = _odd_lengths(by_role["keyword"], scene.keyword_lengths) if split == "train" else []
+        odd_ids = {clip.clip_id for clip in odd}
         material = cls(
             split=split,
-            keywords=by_role["keyword"],
+            keywords=[clip for clip in by_role["keyword"] if clip.clip_id not in odd_ids],
             negatives=[clip for clip in every if not (apart and clip.kind == "ambient")],
             ambient=[clip for clip in every if apart and clip.kind == "ambient"],
             backgrounds=by_role["background"],
             talkers=[clip for clip in every if clip.kind == "speech"],
             rooms=by_role["room"],
+            odd_keywords=odd,
         )
         material._require(scene)
         return material
@@ -106,3 +111,22 @@ class SceneMaterial:
                 if key in ("keyword", "negative", "ambient")
                 else f"add {name} recordings or change the shares under splits",
             )
+
+
+def _odd_lengths(clips: Sequence[Clip], bounds: tuple[float, float] | None) -> list[Clip]:
+    """Clips whose length, as a multiple of the median of their folder, is out of bounds.
+
+    A take in babble, or with other words in it, ends where nobody can tell, and the steps after
+    that end would be taught as right.
+    """
+    if bounds is None:
+        return []
+    folders: dict[str, list[Clip]] = {}
+    for clip in clips:
+        folders.setdefault(clip.folder, []).append(clip)
+    odd = []
+    for of in folders.values():
+        median = float(np.median([clip.num_samples for clip in of]))
+        least, greatest = bounds[0] * median, bounds[1] * median
+        odd += [clip for clip in of if not least <= clip.num_samples <= greatest]
+    return odd

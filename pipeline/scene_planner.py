@@ -62,6 +62,7 @@ class ScenePlanner:
         spec: the scene's lengths in samples.
         worst_case: lengths of the most and longest clips that may be drawn.
         never_placed: clips that fit into no scene.
+        odd_keywords: those of a length that the recipe doesn't want to train with.
         event_unit: of the levels of events.
 
     Raises:
@@ -76,6 +77,7 @@ class ScenePlanner:
         self.spec = SceneSpec.of(recipe)
         self._streams = Streams(recipe.seed, Purpose.SCENE, split)
         self._material = SceneMaterial.of(scene, clips, split)
+        self.odd_keywords = tuple(self._material.odd_keywords)
         self._under = BackgroundPlanner(
             scene, self.spec, self._material.backgrounds, self._material.talkers
         )

@@ -54,6 +54,11 @@ class Clip:
                 fix="rebuild the clip bank",
             )
 
+    @property
+    def folder(self) -> str:
+        """Name of the recipe's folder that it came from."""
+        return self.clip_id.split("/")[1]
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
         return asdict(self)

@@ -291,11 +291,14 @@ class Recipe(Section):
             "schema": self.schema_version,
             "seed": self.seed,
             "sample_rate_hz": self.sample_rate_hz,
-            "splits": self.splits.model_dump(
-                mode="json", exclude=None if self.splits.keep else {"keep"}
-            ),
-            "scene": self.scene.model_dump(mode="json"),
+            "splits": _without_unset(self.splits.model_dump(mode="json"), "keep"),
+            "scene": _without_unset(self.scene.model_dump(mode="json"), "keyword_lengths"),
             "encoding": self.dataset.encoding,
             "plan_version": PLAN_VERSION,
             "bank": bank_digest,
         }
+
+
+def _without_unset(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """Leave out a key that is younger than data sets, so that those without it keep their digest."""
+    return values if values[key] else {k: v for k, v in values.items() if k != key}

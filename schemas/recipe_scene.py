@@ -11,6 +11,7 @@ from schemas.effects import EFFECTS
 from schemas.recipe_section import Section, ordered
 
 NegativeKind = Literal["near_miss", "speech", "hard", "ambient"]
+_Multiple = Annotated[float, Field(gt=0, le=100)]
 _MOST_AMONG_PINNED = 8  # pinned_placement.py says why
 
 
@@ -141,6 +142,11 @@ class Scene(Section):
         None, description="negatives of kind ambient, over all else; None: as other negatives"
     )
     num_backgrounds: CountRange = CountRange(range=(1, 1))
+    keyword_lengths: tuple[_Multiple, _Multiple] | None = Field(
+        None,
+        description="least and greatest length of a keyword to train with, as multiples of the "
+        "median of its folder; None: all are drawn",
+    )
     negative_shares: dict[NegativeKind, Annotated[float, Field(ge=0)]] | None = Field(
         None, description="share of each kind among negatives; None: by the size of folders"
     )
@@ -162,6 +168,13 @@ class Scene(Section):
     channel: EffectRanges = Field({}, description="on the whole scene")
 
     _ranges = field_validator("snr_db", "level_dbfs")(ordered)
+
+    @field_validator("keyword_lengths")
+    @classmethod
+    def _around_the_median(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+        if bounds is not None and not bounds[0] <= 1.0 <= bounds[1]:
+            raise ValueError(f"multiples of the median, around 1, got {list(bounds)}")
+        return bounds
 
     @field_validator("level_lufs")
     @classmethod

@@ -49,6 +49,7 @@ def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
             "fit_probability": planner.fit_probability,
             "worst_case_s": sum(planner.worst_case) / recipe.sample_rate_hz,
             "never_placed": [clip.clip_id for clip in planner.never_placed],
+            "odd_keywords": [clip.clip_id for clip in planner.odd_keywords],
             "clips": _table(by_split[split]),
         }
     return {
@@ -138,6 +139,12 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
         if values["never_placed"]:
             names = values["never_placed"]
             lines.append(f"  {len(names)} clips are too long ever to be placed, e.g. {names[0]}")
+        if values["odd_keywords"]:
+            names = values["odd_keywords"]
+            lines.append(
+                f"  {len(names)} keywords are much longer or shorter than the others and aren't "
+                f"trained with (scene.keyword_lengths), e.g. {names[0]}"
+            )
     lines.append(
         f"makes {sum(v['examples'] for v in found['splits'].values())} scenes in "
         f"{found['shards']} shards, about {found['bytes'] / 1e6:.0f} MB "

@@ -116,6 +116,11 @@ def test_overrides(tmp_path) -> None:
             _load(tmp_path, TEXT, wrong)
 
 
+def test_multiples_of_the_median_lie_around_it() -> None:
+    with pytest.raises(ValueError, match=r"around 1, got \[1.2, 1.5\]"):
+        recipe(scene={"keyword_lengths": [1.2, 1.5]})
+
+
 def test_lengths_become_samples_in_one_place() -> None:
     spec = SceneSpec.of(recipe(scene={"duration_s": 1.00003, "min_gap_s": 0.1, "margin_s": 0.5}))
     assert (spec.num_samples, spec.min_gap_samples, spec.margin_samples) == (16000, 1600, 8000)
@@ -127,9 +132,16 @@ def test_the_content_digest_covers_what_decides_bytes_and_nothing_else() -> None
     assert recipe(dataset={"num_examples": {"train": 1}}).content_digest("bank") == base
     for changed in (
         recipe(seed=8), recipe(scene={"snr_db": [0, 19]}), recipe(dataset={"encoding": "flac"}),
+        recipe(scene={"keyword_lengths": [0.5, 1.5]}),
     ):  # fmt: skip
         assert changed.content_digest("bank") != base
     assert recipe().content_digest("other bank") != base
+
+
+def test_keys_younger_than_data_sets_are_in_the_digest_only_where_they_are_set() -> None:
+    content = recipe().content("bank")
+    assert "keep" not in content["splits"]
+    assert "keyword_lengths" not in content["scene"]
 
 
 @pytest.mark.parametrize(

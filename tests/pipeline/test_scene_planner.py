@@ -77,6 +77,17 @@ def test_condition_keeps_within_the_scene_and_reports_what_never_fits() -> None:
         assert all(event.source != "keyword/folder/endless.wav" for event in plan.events)
 
 
+@pytest.mark.parametrize(("split", "odd"), [("train", {"long.wav", "short.wav"}), ("test", set())])
+def test_keywords_of_odd_lengths_are_judged_by_and_not_trained_with(split: str, odd: set) -> None:
+    takes = [clip(f"t{i}.wav", n) for i, n in enumerate((10_000, 11_000, 12_000, 13_000, 17_000))]
+    takes += [clip("long.wav", 20_000), clip("short.wav", 5_000)]  # the median is 12,000
+    clips = takes + [c for c in CLIPS if c.role != "keyword"]
+    planner = _planner(split, clips, keyword_lengths=[0.5, 1.5], num_keywords=[2, 2])
+    assert {c.clip_id.split("/")[-1] for c in planner.odd_keywords} == odd
+    drawn = {e.source for i in range(200) for e in planner.plan(i).events if e.kind == "keyword"}
+    assert drawn == {c.clip_id for c in takes} - {c.clip_id for c in planner.odd_keywords}
+
+
 def test_gap_and_margin_hold() -> None:
     planner = _planner(min_gap_s=0.2, margin_s=0.5)
     for i in range(300):
