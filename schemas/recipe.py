@@ -300,5 +300,5 @@ class Recipe(Section):
 
 
 def _without_unset(values: dict[str, Any], key: str) -> dict[str, Any]:
-    """Leave out a key that is younger than data sets, so that those without it keep their digest."""
+    """Leave out a key younger than data sets: those made without it keep their digest."""
     return values if values[key] else {k: v for k, v in values.items() if k != key}

@@ -15,7 +15,7 @@ from wakebeam.console import say, show
 
 @APP.command(
     epilog="Example: wakebeam detect --model w/export recording.m4a. Live: arecord -q -t raw -f "
-    "S16_LE -c 1 -r 16000 | wakebeam detect --model w/export --stdin"
+    "S16_LE -c 1 -r 16000 | wakebeam detect --model w/export --stdin --live"
 )
 def detect(
     model: Annotated[Path, typer.Option(help="folder of an export")],
@@ -28,6 +28,9 @@ def detect(
         int | None, typer.Option(min=4000, max=384000, help="of --stdin; else the model's")
     ] = None,
     channels: Annotated[int, typer.Option(min=1, max=64, help="of --stdin, interleaved")] = 1,
+    live: Annotated[
+        bool, typer.Option("--live", help="--stdin doesn't wait: if we're late, the newest wins")
+    ] = False,
     microphone: Annotated[bool, typer.Option("--microphone", help="until Ctrl-C")] = False,
     device: Annotated[str | None, typer.Option(help="microphone's name or number")] = None,
     on_detect: Annotated[
@@ -51,6 +54,8 @@ def detect(
     """Find the keywords in recordings, or in sound as it comes; a line for each detection."""
     if bool(files) + stdin + microphone != 1:
         raise RequestError("name files, or pass --stdin or --microphone: one of the three")
+    if live and not stdin:
+        raise RequestError("--live is for --stdin")
     if not files and (chime or plot):
         raise RequestError("--chime and --plot are for files")
     from models.live_buffer import LiveBuffer
@@ -62,6 +67,7 @@ def detect(
         Source,
         file_source,
         listen,
+        live_source,
         microphone_source,
         pcm_source,
         stopped_by_ctrl_c,
@@ -90,12 +96,15 @@ def detect(
         return listen(detector, source, outputs)
 
     if not files:
-        buffer = LiveBuffer(own_hz)
+        rate_hz = own_hz if microphone else rate or own_hz
+        buffer = LiveBuffer(rate_hz)
         source = (
-            microphone_source(buffer, own_hz, device)
+            microphone_source(buffer, rate_hz, device)
             if microphone
-            else pcm_source(rate or own_hz, channels)
+            else pcm_source(rate_hz, channels)
         )
+        if live:
+            source = live_source(source, buffer)
         with stopped_by_ctrl_c():
             hear(source)
         if buffer.lost_s:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO, RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -140,15 +142,18 @@ def file_source(path: Path, rate_hz: int) -> Source:
     return Source(str(path), rate_hz, (Piece(x, 0) for x in stream_audio(path, rate_hz)), path)
 
 
-def pcm_source(rate_hz: int, num_channels: int = 1, stream: BinaryIO = sys.stdin.buffer) -> Source:
-    """Return raw int16 little-endian samples, channels interleaved, as they come."""
+def pcm_source(rate_hz: int, num_channels: int = 1, stream: RawIOBase | None = None) -> Source:
+    """Return raw int16 little-endian samples, channels interleaved, as they come.
+
+    Standard input is read without its buffer, whose lock a thread would hold when the program ends.
+    """
     frame = 2 * num_channels
     most = frame * max(1, round(_PACKET_S * rate_hz))
 
     def pieces() -> Iterator[Piece]:
         rest = b""
-        read = getattr(stream, "read1", stream.read)
-        while data := read(most):
+        raw = stream or FileIO(sys.stdin.fileno(), closefd=False)
+        while data := raw.read(most):
             data = rest + data
             whole = len(data) // frame * frame
             rest = data[whole:]
@@ -156,6 +161,26 @@ def pcm_source(rate_hz: int, num_channels: int = 1, stream: BinaryIO = sys.stdin
             yield Piece(samples.reshape(-1, num_channels), 0)
 
     return Source("standard input", rate_hz, pieces())
+
+
+def live_source(source: Source, buffer: LiveBuffer) -> Source:
+    """Return a source that doesn't wait for us, such as a recorder behind a pipe.
+
+    It is read as it comes; when the detector is late the oldest sound is lost.
+    """
+
+    def pump() -> None:
+        try:
+            for piece in source.pieces:
+                buffer.put(piece.samples)
+        finally:
+            buffer.end()
+
+    def pieces() -> Iterator[Piece]:
+        threading.Thread(target=pump, daemon=True).start()
+        yield from live_pieces(buffer)
+
+    return Source(source.name, source.rate_hz, pieces())
 
 
 def microphone_source(buffer: LiveBuffer, rate_hz: int, device: str | None) -> Source:

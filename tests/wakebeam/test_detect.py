@@ -10,18 +10,22 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from models.live_buffer import LiveBuffer, Piece
 from models.streaming import StreamOutput
 from pipeline.audio_file import read_audio
 from schemas.errors import RequestError
 from tests.audio_factory import write
 from wakebeam.detect_outputs import Clips, Command, places_of, stems_of
-from wakebeam.detecting import Source, _CardClock
+from wakebeam.detecting import Source, _CardClock, live_source, pcm_source
 
 ROOT = Path(__file__).parents[2]
 LOW = ("--threshold", "0.02")
@@ -161,6 +165,7 @@ def test_requests_that_make_no_sense_are_refused(place, tmp_path) -> None:
         ([], "one of the three"),
         (["--stdin", "in"], "one of the three"),
         (["--stdin", "--chime", "x.wav"], "are for files"),
+        (["--live", "in"], "is for --stdin"),
         ([str(tmp_path / "empty")], "holds no sound file"),
     ):
         done = run("detect", "--model", export, *words, code=2)
@@ -204,6 +209,26 @@ def test_clips_after_lost_sound_hold_what_was_heard_then(tmp_path) -> None:
     assert (len(before), rate) == (1500, 1000), "from 0.5 s to where the sound was lost"
     after, _ = soundfile.read(tmp_path / "card__t000008000__after.wav")
     np.testing.assert_allclose(after, np.linspace(0.2, 0.4, 2000)[300:1300], atol=1e-4)
+
+
+def test_a_recorder_behind_a_pipe_never_waits_and_the_newest_is_heard(tmp_path) -> None:
+    """All is read while the detector is busy with the first piece; a second of it is kept."""
+    x = np.arange(5000, dtype="<i2")
+    (tmp_path / "pipe").write_bytes(x.tobytes())
+    buffer, busy = LiveBuffer(1000, most_s=1.0), threading.Event()
+
+    def read() -> Iterator[Piece]:
+        with FileIO(tmp_path / "pipe") as stream:
+            yield from pcm_source(1000, 1, stream).pieces
+        busy.set()
+
+    pieces = iter(live_source(Source("pipe", 1000, read()), buffer).pieces)
+    heard = [next(pieces)]
+    assert busy.wait(10)
+    heard += pieces
+    assert sum(len(p.samples) + p.num_lost for p in heard) == 5000
+    assert buffer.lost_s >= 3.0
+    np.testing.assert_array_equal(heard[-1].samples[-900:, 0], x[-900:])
 
 
 def test_a_card_says_what_it_dropped() -> None:
