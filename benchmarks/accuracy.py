@@ -39,7 +39,7 @@ from models.event_matching import match_events
 from pipeline.recipe_template import recipe_template
 from schemas.canonical import digest
 from schemas.detection import Detection
-from wakebeam.stream_evaluation import read_audacity_labels
+from wakebeam.stream_evaluation import read_events
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared/data"
@@ -228,7 +228,7 @@ def _counted(stream: Path, name: str, heard: list[tuple[str, float]]) -> dict[st
     misses = alarms = events = 0
     hours = 0.0
     for labels in sorted(stream.glob("stream-???.txt")):
-        truth = read_audacity_labels(labels, [name])
+        truth = read_events(labels, [name], labels.stem)
         found = [Detection(time_s, name, 1.0) for file, time_s in heard if file == labels.stem]
         matching = match_events(found, truth, hit_window_s=1.0)
         misses, alarms = misses + len(matching.misses), alarms + len(matching.false_accepts)

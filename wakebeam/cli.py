@@ -20,6 +20,7 @@ from schemas.errors import WakebeamError
 from wakebeam import (
     dataset_verbs,
     detect_verbs,
+    label_verbs,
     material_verbs,
     model_verbs,
     stream_verbs,
@@ -28,12 +29,20 @@ from wakebeam import (
 from wakebeam.app import APP
 from wakebeam.console import show
 
-VERBS = (material_verbs, whole_verbs, dataset_verbs, model_verbs, stream_verbs, detect_verbs)
+VERBS = (
+    material_verbs,
+    whole_verbs,
+    dataset_verbs,
+    model_verbs,
+    stream_verbs,
+    detect_verbs,
+    label_verbs,
+)
 """The modules that add verbs to the application when they are imported."""
 
 _ORDER = (
-    "init check run synth verify train retrain stream_set evaluate export detect mine regenerate "
-    "speak rooms noises effects demo"
+    "init check run synth verify train retrain stream_set evaluate export detect mine labels cut "
+    "regenerate speak rooms noises effects demo"
 ).split()
 APP.registered_commands.sort(key=lambda verb: _ORDER.index(getattr(verb.callback, "__name__", "")))
 _REPEATED = ("--keyword", "--negative", "--near-miss", "--background")

@@ -139,7 +139,7 @@ def mine(
     """
     from models.streaming import StreamingDetector
     from wakebeam.console import progress
-    from wakebeam.mining import SPEAKER_PATTERN
+    from wakebeam.cutting import SPEAKER_PATTERN
     from wakebeam.mining import mine as mine_file
 
     detector = StreamingDetector(model, threshold=threshold)

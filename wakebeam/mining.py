@@ -8,18 +8,16 @@ shown keeps the clips of one recording in one split.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from models.streaming import StreamingDetector
 from pipeline.audio_spans import cut_spans
 from pipeline.wav_file import write_wav
+from wakebeam.cutting import ClipNames
 from wakebeam.detecting import Collected, file_source, listen
 
-SPEAKER_PATTERN = r"__([0-9a-f]{12})__"
 LIST_NAME = "mined.jsonl"
 _BEFORE_S, _AFTER_S = 0.5, 0.2
 _USUAL_LAG_S = 1.0
@@ -45,13 +43,12 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
     listen(detector, file_source(path, detector.sample_rate_hz), [heard])
     found = [{key: line[key] for key in line if key != "file"} for line in heard.lines]
     out.mkdir(parents=True, exist_ok=True)
-    stem, digest = re.sub(r"[^A-Za-z0-9]+", "_", path.stem)[:60].strip("_"), _digest(path)
-    there = {clip.name.partition("__")[2] for clip in out.glob(f"*__{digest}__t*.wav")}
-    endings = [f"{digest}__t{round(1000 * detection['time_s']):09d}.wav" for detection in found]
+    names = ClipNames(path)
+    fresh = names.new_in(out, [detection["time_s"] for detection in found])
     wanted = [
-        (out / f"{stem}__{ending}", detection)
-        for ending, detection in zip(endings, found, strict=True)
-        if ending not in there
+        (out / names.of(detection["time_s"]), detection)
+        for detection, is_new in zip(found, fresh, strict=True)
+        if is_new
     ]
     rate = detector.sample_rate_hz
     spans = [_span(detection, rate) for _, detection in wanted]
@@ -69,8 +66,3 @@ def _span(detection: dict[str, Any], rate: int) -> tuple[int, int]:
     lag_s = time_s - detection["onset_s"] or _USUAL_LAG_S
     start = round((time_s - lag_s - _BEFORE_S) * rate)
     return max(0, start), round((time_s + _AFTER_S) * rate)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

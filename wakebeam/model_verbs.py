@@ -143,7 +143,9 @@ def evaluate(
     stream: Annotated[
         Path | None, typer.Option(help="a stream set's folder, or a recording with --labels")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Audacity labels of a recording")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="of a recording: .txt (Audacity), .csv, .tsv, .jams")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="folder for a stream's report", show_default="MODEL-on-STREAM"),

@@ -9,7 +9,6 @@ is named as what it is: chosen on this stream. Memory holds scores only, 2 MB an
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from models.streaming import StreamingDetector
 from models.worst_clips import FloatArray, WorstClip
 from pipeline.audio_file import stream_audio
 from pipeline.audio_spans import cut_spans
+from pipeline.labels.label_files import labels_of
 from pipeline.scratch_folder import scratch_folder
 from pipeline.stream_leaks import require_no_leaks
 from pipeline.stream_writer import file_digest, read_stream_set
@@ -60,7 +60,7 @@ def evaluate_stream(
     Args:
         model: an export, or a trained and evaluated model.
         stream: a stream set's folder, or a recording.
-        labels: Audacity labels of a recording; None for a stream set.
+        labels: of a recording, in a format that `wakebeam labels` reads; None for a stream set.
         out: folder of the report; beside the model if None.
         data: the data set that the model was trained on, where it doesn't lie beside it.
         allow_leak: judge also what the model was trained on, and say so.
@@ -81,7 +81,7 @@ def evaluate_stream(
             material = _of_set(stream, made, detector)
             material.about["leak_check"] = _leak_check(made, detector, model, data, allow_leak)
         else:
-            events = _labelled(labels, detector.labels)
+            events = _labelled(labels, detector.labels, stream.name)
             material = _Material(
                 ((stream, events),), {"name": stream.name, "leak_check": _NOT_CHECKED}
             )
@@ -98,33 +98,30 @@ def evaluate_stream(
     return report, folder
 
 
-def read_audacity_labels(path: Path, keywords: Sequence[str]) -> tuple[ReferenceEvent, ...]:
-    """Read `start<TAB>end<TAB>label` lines, seconds; labels that aren't keywords are other sounds.
+def read_events(
+    labels: Path, keywords: Sequence[str], recording: str
+) -> tuple[ReferenceEvent, ...]:
+    """Read what a recording holds from a file of labels; what isn't a keyword is another sound.
+
+    Args:
+        labels: of any format that `wakebeam labels` reads.
+        keywords: labels of keywords.
+        recording: file name, which is looked for where the labels are of several.
 
     Raises:
-        RequestError: not readable, or a line that isn't of that form, with its number.
+        RequestError: not readable, a line is wrong, or the recording isn't in it.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} can't be read as labels ({error})") from error
     events = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.startswith("\\"):
-            continue
-        fields = line.split("\t")
-        try:
-            onset_s, offset_s, label = float(fields[0]), float(fields[1]), fields[2].strip()
-            if not 0 <= onset_s < offset_s < math.inf:
-                raise ValueError
-        except (ValueError, IndexError):
+    for one in labels_of(labels, recording).labels:
+        if one.offset_s == one.onset_s:
             raise RequestError(
-                f"{path}, line {number}: {line[:80]!r}",
-                expected="start, end and label, separated by tabs, in seconds",
-            ) from None
+                f"{labels} has a label {one.label!r} without length at {one.onset_s:g} s",
+                expected="the start and the end of what is heard",
+            )
+        label = one.label.strip()
         kind = "keyword" if label in keywords else "other"
-        events.append(ReferenceEvent(onset_s, offset_s, label, kind))
-    return tuple(sorted(events, key=lambda e: e.onset_s))
+        events.append(ReferenceEvent(one.onset_s, one.offset_s, label, kind))
+    return tuple(events)
 
 
 @contextlib.contextmanager
@@ -140,8 +137,8 @@ def _stream_of(model: Path) -> Iterator[StreamingDetector]:
         yield StreamingDetector(scratch)
 
 
-def _labelled(labels: Path, keywords: Sequence[str]) -> tuple[ReferenceEvent, ...]:
-    events = read_audacity_labels(labels, keywords)
+def _labelled(labels: Path, keywords: Sequence[str], recording: str) -> tuple[ReferenceEvent, ...]:
+    events = read_events(labels, keywords, recording)
     if events and not any(event.kind == "keyword" for event in events):
         named = ", ".join(sorted({event.label for event in events})[:8])
         raise RequestError(

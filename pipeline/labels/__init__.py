@@ -1,0 +1,1 @@
+"""Files of labels, a module a format; `label_files` reads and writes them all."""

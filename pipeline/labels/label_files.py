@@ -1,0 +1,141 @@
+"""Reading and writing files of labels of any format, by the same rules.
+
+    .txt          Audacity: one recording
+    .csv .tsv     a table of events: many recordings
+    .jams         JAMS: one recording
+
+Refused with the line's number: a number that is none, an end before its start, lines that aren't
+sorted by start, and two stretches of one label that overlap. Stretches of different labels may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.labels import audacity, jams, table
+from pipeline.labels.rows import Row, wrong
+from schemas.errors import RequestError
+from schemas.labels import LabelledRecording
+
+
+class _Format(NamedTuple):
+    read: Callable[[Path, str], Iterator[Row]]
+    write: Callable[[Sequence[LabelledRecording]], str]
+    many: bool
+
+
+_FORMATS = {
+    ".txt": _Format(audacity.read, audacity.write, many=False),
+    ".csv": _Format(table.read, table.write_csv, many=True),
+    ".tsv": _Format(table.read, table.write_tsv, many=True),
+    ".jams": _Format(jams.read, jams.write, many=False),
+}
+LABEL_SUFFIXES = tuple(_FORMATS)
+
+
+def read_labels(path: Path, *, sort: bool = False) -> list[LabelledRecording]:
+    """Read a file of labels, by its suffix.
+
+    Args:
+        path: the file, UTF-8.
+        sort: accept lines in any order.
+
+    Returns:
+        The recordings in the order in which they are first named; at least one, maybe without
+        labels.
+
+    Raises:
+        RequestError: not readable, or a line is wrong.
+    """
+    form = _format(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path} can't be read as labels ({error})") from None
+    by_name: dict[str, list[Row]] = {}
+    for row in form.read(path, text):
+        if row.label.offset_s < row.label.onset_s:
+            raise wrong(path, row.where, "ends before it starts")
+        by_name.setdefault(row.recording or f"{path.stem}.wav", []).append(row)
+    duration_s = jams.duration_s(text) if form.read is jams.read else None
+    return [
+        LabelledRecording(name, tuple(row.label for row in _sorted(path, rows, sort)), duration_s)
+        for name, rows in (by_name or {f"{path.stem}.wav": []}).items()
+    ]
+
+
+def labels_of(path: Path, recording: str) -> LabelledRecording:
+    """Read the labels of one recording; where a file has several it is found by its name.
+
+    Args:
+        path: the file of labels.
+        recording: name of the recording; its folder and its suffix don't matter.
+
+    Raises:
+        RequestError: as `read_labels`, or the recording isn't in it.
+    """
+    found = read_labels(path)
+    if len(found) == 1:
+        return found[0]
+    named = [one for one in found if Path(one.name).stem == Path(recording).stem]
+    if len(named) != 1:
+        raise RequestError(
+            f"{path} has {len(named) or 'no'} recordings called {recording}",
+            expected=f"one of {', '.join(one.name for one in found[:8])}",
+        )
+    return named[0]
+
+
+def write_labels(recordings: Sequence[LabelledRecording], path: Path) -> None:
+    """Write a file of labels, by its suffix; it is whole or as it was.
+
+    Raises:
+        RequestError: the format can't hold it.
+    """
+    form = _format(path)
+    if len(recordings) != 1 and not form.many:
+        raise RequestError(
+            f"{len(recordings)} recordings don't fit into {path}",
+            expected="a format of many recordings (.csv, .tsv), or a folder",
+        )
+    writing = path.with_name(f".{path.name}.writing")
+    writing.write_text(form.write(recordings), encoding="utf-8", newline="")
+    writing.replace(path)
+
+
+def _format(path: Path) -> _Format:
+    form = _FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise RequestError(
+            f"{path} has no suffix of a format of labels",
+            expected=".txt (Audacity), .csv or .tsv (tables), .jams",
+        )
+    return form
+
+
+def _sorted(path: Path, rows: Iterable[Row], sort: bool) -> list[Row]:
+    """The rows of one recording, by onset; two of one label may touch, and no more."""
+    rows = list(rows)
+    ordered = sorted(rows, key=lambda row: row.label.onset_s)
+    if not sort:
+        for before, row in zip(rows, rows[1:], strict=False):
+            if row.label.onset_s < before.label.onset_s:
+                raise wrong(
+                    path, row.where, f"starts before {before.where}",
+                    "lines sorted by their start",
+                    "sort them: `wakebeam labels FILE OTHER_FILE --sort`",
+                )  # fmt: skip
+    last: dict[str, Row] = {}
+    for row in ordered:
+        before = last.get(row.label.label, row)
+        if row.label.onset_s < before.label.offset_s and before is not row:
+            raise wrong(
+                path, row.where, f"overlaps {before.where}, which has the same label",
+                "stretches of one label that don't overlap",
+                "join them, or give one another label",
+            )  # fmt: skip
+        if before is row or row.label.offset_s >= before.label.offset_s:
+            last[row.label.label] = row
+    return ordered
