@@ -8,8 +8,10 @@ exceed it by amounts that are close to exponential in log odds, so that
     rate(t) = N(u) / hours · exp(−(t − u) / β)        for t ≥ u
 
 with β the mean excess over u. u is the highest threshold with 20 alarms, below it rates are as
-counted. Excess beyond the last threshold is censored there. With fewer than 5 alarms at any
-threshold there is no tail to fit and all rates are as counted.
+counted. Excess beyond the last threshold is censored there. With fewer than 5 alarms at every
+threshold there is no tail to fit and all rates are as counted. What was counted is never explained
+away: a few sounds that are always mistaken for the keyword are no part of the tail, so the rate is
+the larger of the two.
 
 Source: peaks over threshold with an exponential tail, Coles, An Introduction to Statistical
 Modeling of Extreme Values (2001), chapter 4.
@@ -35,7 +37,10 @@ def long_run_rates(
         hours: that were judged.
     """
     rates = np.asarray(num_alarms / hours if hours else np.zeros(len(num_alarms)), float)
-    count = np.minimum.accumulate(num_alarms)  # debounce joins some of them at low thresholds
+    begin = int(np.argmax(num_alarms)) if len(num_alarms) else 0
+    count = num_alarms.copy()  # debounce joins some of them at low thresholds
+    count[:begin] = count[begin]
+    count = np.minimum.accumulate(count)
     most = int(count[0])
     if most < _FEWEST_ALARMS or not hours:
         return rates
@@ -44,5 +49,6 @@ def long_run_rates(
     excess = float(np.trapz(tail, log_odds[first:]))
     ended = max(1.0, tail[0] - tail[-1])
     mean_excess = max(excess / ended, 1e-6)
-    rates[first:] = tail[0] / hours * np.exp(-(log_odds[first:] - log_odds[first]) / mean_excess)
+    fitted = tail[0] / hours * np.exp(-(log_odds[first:] - log_odds[first]) / mean_excess)
+    rates[first:] = np.maximum(fitted, rates[first:])
     return rates

@@ -102,12 +102,12 @@ def choose_point(
 ) -> OperatingPoint:
     """Return the point with the fewest misses within the limit; of equal ones the middle one.
 
-    Where no threshold keeps the limit, the one with the fewest false accepts: `limit_kept` says so
-    in every report.
+    Where no threshold keeps the limit, the one with the lowest rate of false accepts: `limit_kept`
+    says so in every report.
     """
     allowed = [p for p in points if _rate(p) <= max_false_accepts_per_hour]
     if not allowed:
-        return min(points, key=lambda p: (p.num_false_accepts, p.num_misses, -p.threshold))
+        return min(points, key=lambda p: (_rate(p), p.num_misses, -p.threshold))
     fewest = min(p.num_misses for p in allowed)
     best = [p for p in allowed if p.num_misses == fewest]
     return best[len(best) // 2]

@@ -1,6 +1,8 @@
 """Where the sound is in a take, and how loud it is there.
 
-Frames of 10 ms, their power averaged over five. A frame is active if it reaches
+Frames of 10 ms of the take without what lies below 150 Hz (hum, wind and rumble are often stronger
+than a voice, and its harmonics are above), their power averaged over five. A frame is active if it
+reaches
 
     max(peak − 30 dB, min(floor + 6 dB, peak − 10 dB))
 
@@ -21,20 +23,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import signal
 
 from pipeline.mixing import energy
 from schemas.errors import AudioError
 
 FloatArray = npt.NDArray[np.float32]
 
-SETTINGS_VERSION = 2
+SETTINGS_VERSION = 3
 """Part of a clip bank's digest: raise it when the region found for a take can change."""
 
 FRAME_S = 0.010
 _PAD_S = 0.010
+_RUMBLE_HZ = 150.0
 _STEADY_DB = 8.0
 _FAR_BELOW_DB = 12.0
 # in frames
@@ -71,10 +76,11 @@ def find_active(x: FloatArray, sample_rate_hz: int) -> ActiveRegion:
         AudioError: silent, or less than 50 ms of sound.
     """
     frame = max(1, round(FRAME_S * sample_rate_hz))
-    power = _frame_power(x, frame)
-    loudest_db = 10.0 * math.log10(max(float(power.max(initial=0.0)), 1e-20))
+    loudest = float(_frame_power(x, frame).max(initial=0.0))
+    loudest_db = 10.0 * math.log10(max(loudest, 1e-20))
     if loudest_db < _SILENCE_DBFS:
         raise AudioError(f"silent: the loudest 10 ms lie at {loudest_db:.0f} dBFS")
+    power = _frame_power(_without_rumble(x, sample_rate_hz), frame)
     level_db = _averaged_db(power)
     threshold_db = _threshold_db(level_db)
     first, last = _without_strays(_without_clicks(_runs(level_db >= threshold_db)))
@@ -118,7 +124,7 @@ def frame_power_db(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
         return np.asarray(10.0 * np.log10(_frame_power(x, frame)))
 
 
-def _frame_power(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
+def _frame_power(x: npt.NDArray[Any], frame: int) -> npt.NDArray[np.float64]:
     """Mean square of each frame; the last one may be shorter."""
     starts = np.arange(0, len(x), frame)
     if not starts.size:
@@ -126,6 +132,13 @@ def _frame_power(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
     wide = x.astype(np.float64)
     energy = np.add.reduceat(np.square(wide, out=wide), starts)
     return np.asarray(energy / np.minimum(frame, len(x) - starts))
+
+
+def _without_rumble(x: FloatArray, sample_rate_hz: int) -> npt.NDArray[np.float64]:
+    """High-pass of order 4, begun as if the first sample had always been there."""
+    sections = signal.butter(4, _RUMBLE_HZ, "highpass", fs=sample_rate_hz, output="sos")
+    begin = signal.sosfilt_zi(sections) * float(x[0])
+    return np.asarray(signal.sosfilt(sections, x.astype(np.float64), zi=begin)[0])
 
 
 def _averaged_db(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

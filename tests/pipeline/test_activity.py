@@ -50,6 +50,17 @@ def test_hiss_that_rises_after_the_word_is_not_sound() -> None:
     assert region.stop / 16000 == pytest.approx(1.3, abs=0.05)
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_a_word_is_found_over_hum_and_rumble_louder_than_itself(rate: int) -> None:
+    """Hum of 60 Hz 6 dB over the word, on an offset; its end is where the word's is."""
+    n = np.arange(2 * rate)
+    word = 0.05 * np.sin(2 * np.pi * 440 * n / rate) * ((n >= 0.8 * rate) & (n < 1.3 * rate))
+    x = word + 0.1 * np.sin(2 * np.pi * 60 * n / rate) + 0.05
+    region = find_active(x.astype(np.float32), rate)
+    assert region.start / rate == pytest.approx(0.8, abs=0.05)
+    assert region.stop / rate == pytest.approx(1.3, abs=0.05)
+
+
 def test_level_is_that_of_the_sound_not_of_the_file() -> None:
     for before_s in (0.0, 3.0):
         x = burst(before_s=before_s, level=0.1).astype(np.float32)
