@@ -201,6 +201,7 @@ def judge(
         "num_takes": len({e.source for e in keywords if e.source}),
         "miss_interval": _miss_interval(matched),
         "num_other_events": sum(e.kind != "keyword" for r in recordings for e in r.events),
+        "num_false_accept_sounds": len({_sound(r, d) for r, d in _false_accepts(matched)}),
         "num_repetitions": sum(len(m.repetitions) for m in found),
         "threshold": threshold,
         "counting": judging.rule(),
@@ -311,6 +312,12 @@ def _misses(matched: Matched) -> list[tuple[ScoredRecording, ReferenceEvent]]:
 def _false_accepts(matched: Matched) -> list[tuple[ScoredRecording, Detection]]:
     rows = [(r, d) for r, m in matched for d in m.false_accepts]
     return sorted(rows, key=lambda row: (-row[1].score, row[0].name))
+
+
+def _sound(recording: ScoredRecording, detection: Detection) -> str:
+    """What a false accept is put down to: the clip that sounded, else the recording."""
+    event = sounding(recording.events, detection)
+    return (event.source if event else "") or recording.name
 
 
 def _on(recording: ScoredRecording, detection: Detection) -> str:

@@ -2,7 +2,8 @@
 
 Each model is heard at the threshold that validation chose for it. Misses are counted by take, and
 false accepts by what sounded then (its clip, else the recording): what repeats in a test is one
-group, and groups are what is compared (paired_tests.py). The new one is better where
+group, and groups are what is compared (paired_tests.py). A background that lies under several
+scenes isn't told from others: alarms on it alone are their scenes'. The new one is better where
 
     it misses fewer keywords beyond doubt and its false accepts per hour are at most the recipe's
     limit, or those of the old one;

@@ -26,6 +26,8 @@ def report_text(values: dict[str, Any]) -> str:
     low, high = (100 * v for v in values["miss_interval"])
     fa_low, fa_high = values["false_accept_interval"]
     takes = f" ({values['num_takes']} different takes)" if values["num_takes"] else ""
+    alarms, different = values["num_false_accepts"], values.get("num_false_accept_sounds")
+    sounds = f", on {different} different sounds" if different and different < alarms else ""
     rows = [
         (
             "missed",
@@ -37,7 +39,7 @@ def report_text(values: dict[str, Any]) -> str:
             "false accepts per hour",
             f"{values['false_accepts_per_hour']:.2f}",
             f"{fa_low:.2f} … {fa_high:.2f}",
-            f"{values['num_false_accepts']} in {values['hours']:.2f} h",
+            f"{values['num_false_accepts']} in {values['hours']:.2f} h{sounds}",
         ),
     ]
     lines = [f"{'':24}{'found':>9}  {'95 % interval':>17}  counted"]

@@ -77,6 +77,10 @@ class StreamingDetector:
                 fix="pass --threshold, or run `wakebeam evaluate` and export again",
             )
         self.threshold = float(threshold if threshold is not None else chosen or 0.0)
+        if not 0.0 <= self.threshold <= 1.0:
+            raise RequestError(
+                f"a threshold of {self.threshold:g}", expected="a score, between 0 and 1"
+            )
         self._step = int(self.metadata["step_samples"])
         self._warmup = int(self.metadata["warmup_samples"])
         self._hop = int(self.metadata["hop_samples"])
@@ -88,6 +92,7 @@ class StreamingDetector:
     def reset(self) -> None:
         """Begin a new stream: no memory of what was heard, time zero."""
         self._num_heard = self._first_sample = 0
+        self._ended = False
         self._forget()
         self._finder = self._new_finder()
 
@@ -100,7 +105,10 @@ class StreamingDetector:
 
         Raises:
             AudioError: NaN or infinite samples; what came before them counts.
+            RequestError: `finish` has ended the stream.
         """
+        if self._ended:
+            raise RequestError("sound after the stream's end", fix="begin a new one with reset()")
         mono = as_mono(samples)
         self._num_heard += len(mono)
         times_s, scores = self._scores(self._resampled(mono, last=False))
@@ -110,7 +118,12 @@ class StreamingDetector:
         """Leave out so many samples of the input, which were lost: what was heard is forgotten.
 
         What had not filled a step before the gap isn't scored.
+
+        Raises:
+            RequestError: less than none.
         """
+        if num_samples < 0:
+            raise RequestError(f"{num_samples} samples were lost", expected="none or more")
         out = self._output(np.zeros(0), self._no_scores(), last=True)
         self._num_heard += num_samples
         self._first_sample = self._num_heard * self.sample_rate_hz // self.input_rate_hz
@@ -124,6 +137,7 @@ class StreamingDetector:
 
         Only steps that the sound itself reaches are scored; none of the silence is.
         """
+        self._ended = True
         times_s, scores = self._scores(self._resampled(np.zeros(0, np.float32), last=True))
         missing = (self._warmup if not self._warm else 0) + self._step - len(self._pending)
         true_steps = max(0, len(self._pending) - (0 if self._warm else self._warmup)) // self._hop
@@ -286,7 +300,7 @@ def as_mono(samples: np.ndarray) -> np.ndarray:
     Raises:
         AudioError: another shape or type, NaN or infinite samples, or far beyond ±1.
     """
-    if samples.ndim == 2:
+    if samples.ndim == 2 and samples.shape[1]:
         return as_mono(samples.reshape(-1)).reshape(samples.shape).mean(axis=1)
     if samples.ndim != 1 or samples.dtype.kind not in "if" or samples.dtype.itemsize == 1:
         raise AudioError(f"packets of shape {samples.shape} and type {samples.dtype}")

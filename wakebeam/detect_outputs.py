@@ -86,11 +86,6 @@ class Command(Output):
             return
         self._started.append(process)
 
-    def ends(self) -> None:
-        """Wait for the programs that still run."""
-        for process in self._started:
-            process.wait()
-
 
 class Clips(Output):
     """Writes what was heard around each detection, from before its onset until shortly after it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -87,7 +88,7 @@ def detect(
         outputs: list[Output] = [to.Lines(as_json)]
         outputs += [command] if command else []
         if write_clips:
-            stem = stems[source.path] if source.path else "live"
+            stem = stems[source.path] if source.path else time.strftime("live-%Y%m%d-%H%M%S")
             outputs.append(to.Clips(write_clips, stem, source))
         if source.path and chime:
             outputs.append(to.Chimes(chimes[source.path], source.path, chime_sound))

@@ -6,6 +6,7 @@ a source's pieces ─► StreamingDetector ─► outputs: lines, clips, command
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -152,7 +153,7 @@ def pcm_source(rate_hz: int, num_channels: int = 1, stream: RawIOBase | None = N
 
     def pieces() -> Iterator[Piece]:
         rest = b""
-        raw = stream or FileIO(sys.stdin.fileno(), closefd=False)
+        raw = stream or _standard_input()
         while data := raw.read(most):
             data = rest + data
             whole = len(data) // frame * frame
@@ -163,22 +164,41 @@ def pcm_source(rate_hz: int, num_channels: int = 1, stream: RawIOBase | None = N
     return Source("standard input", rate_hz, pieces())
 
 
+def _standard_input() -> RawIOBase:
+    """The pipe that came with the program, made to wait for sound where it doesn't.
+
+    Raises:
+        RequestError: there is none.
+    """
+    try:
+        number = sys.stdin.fileno()
+        os.set_blocking(number, True)
+    except (AttributeError, OSError, ValueError) as error:
+        raise RequestError("standard input is closed", fix="pipe sound into it") from error
+    return FileIO(number, closefd=False)
+
+
 def live_source(source: Source, buffer: LiveBuffer) -> Source:
     """Return a source that doesn't wait for us, such as a recorder behind a pipe.
 
     It is read as it comes; when the detector is late the oldest sound is lost.
     """
+    failed: list[Exception] = []
 
     def pump() -> None:
         try:
             for piece in source.pieces:
                 buffer.put(piece.samples)
+        except Exception as error:  # the reader's to raise, after what was heard until then
+            failed.append(error)
         finally:
             buffer.end()
 
     def pieces() -> Iterator[Piece]:
         threading.Thread(target=pump, daemon=True).start()
         yield from live_pieces(buffer)
+        if failed:
+            raise failed[0]
 
     return Source(source.name, source.rate_hz, pieces())
 

@@ -87,7 +87,8 @@ def evaluate_stream(
             )
         scored = _scores(detector, material, labels, progress)
         report = _judged(detector, scored, material.about)
-        folder = out or model.resolve().parent / f"{model.resolve().name}-on-{stream.stem}"
+        heard = stream.stem if stream.is_file() else stream.resolve().name
+        folder = out or model.resolve().parent / f"{model.resolve().name}-on-{heard}"
         paths = {path.name: path for path, _ in material.recordings}
         title = f"{detector.metadata['name']} on {stream.name}"
 

@@ -210,6 +210,18 @@ def test_patience_is_that_many_consecutive_steps() -> None:
     assert whole.num_false_accepts == 2
 
 
+def test_no_run_of_patience_goes_on_over_a_gap() -> None:
+    """Two steps over the threshold before it and two after it are no four."""
+    detector = EventDetector(["kw"], 0.5, 0.0, patience=4)
+    two, silence = np.full((2, 1), 0.9), np.zeros((1, 1))
+    for gap in (True, False):
+        detector.process(np.zeros(1), silence)
+        detector.process(np.array([0.0, 0.1]), two)
+        found = detector.flush() if gap else []
+        found += detector.process(np.array([0.2, 0.3]), two) + detector.flush()
+        assert len(found) == (0 if gap else 1)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.integers(0, 10), min_size=1, max_size=80),

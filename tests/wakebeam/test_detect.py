@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -139,7 +140,10 @@ def test_a_command_gets_its_words_as_they_are(place, tmp_path) -> None:
     command = shlex.join(words)
     done = run("detect", "--model", export, *LOW, "--json", "--on-detect", command, "in")
     assert all(json.loads(line) for line in done.stdout.splitlines()), "its output isn't ours"
-    rows = [ast.literal_eval(line) for line in (tmp_path / "log").read_text().splitlines()]
+    log, until_s = tmp_path / "log", time.monotonic() + 60
+    while time.monotonic() < until_s and log.exists() < 1 or log.read_text().count("\n") < 2:
+        time.sleep(0.05)  # nobody waits for the programs
+    rows = [ast.literal_eval(line) for line in log.read_text().splitlines()]
     assert rows == [["kw", "in/a; <b> $(x).wav {nobody}"]] * 2
     refused = run("detect", "--model", export, "--on-detect", "no-such-program", "in", code=2)
     assert "there is no such program" in refused.stderr
@@ -228,7 +232,49 @@ def test_a_recorder_behind_a_pipe_never_waits_and_the_newest_is_heard(tmp_path) 
     heard += pieces
     assert sum(len(p.samples) + p.num_lost for p in heard) == 5000
     assert buffer.lost_s >= 3.0
-    np.testing.assert_array_equal(heard[-1].samples[-900:, 0], x[-900:])
+    newest = np.concatenate([p.samples for p in heard])[-900:, 0]
+    np.testing.assert_array_equal(newest, x[-900:])
+
+
+def test_a_pipe_that_fails_is_no_end_of_the_sound() -> None:
+    def read() -> Iterator[Piece]:
+        yield Piece(np.zeros(100, np.int16), 0)
+        raise OSError(5, "gone")
+
+    pieces = live_source(Source("pipe", 1000, read()), LiveBuffer(1000)).pieces
+    with pytest.raises(OSError, match="gone"):
+        list(pieces)
+
+
+@pytest.mark.parametrize("live", [(), ("--live",)])
+def test_a_pipe_that_does_not_wait_is_heard_to_its_end(place, live) -> None:
+    """Its writer has made it non-blocking, and pauses; closed from the start, it is an error."""
+    run, export = place
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    x, rate = soundfile.read(_recording(run.folder), dtype="int16")
+    x = x[: 3 * rate, 0].tobytes()
+    command = [sys.executable, "-m", "wakebeam.cli", "detect", "--model", export, *LOW, "--json"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [*command, "--stdin", "--rate", str(rate), *live], stdin=reading, stdout=subprocess.PIPE,
+        cwd=run.folder, env=environment,
+    ) as process:  # fmt: skip
+        os.close(reading)
+        for first in range(0, len(x), rate // 5):
+            os.write(writing, x[first : first + rate // 5])
+            time.sleep(0.1 if process.stdout else 0)
+        os.close(writing)
+        assert process.stdout
+        said = process.stdout.read()
+    assert process.returncode == 0
+    assert b"kw" in said
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *command, "--stdin", *live],
+        cwd=run.folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert closed.returncode == 2
+    assert "standard input is closed" in closed.stderr
 
 
 def test_a_card_says_what_it_dropped() -> None:

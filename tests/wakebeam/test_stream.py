@@ -108,17 +108,16 @@ def test_R41_a_late_reader_hears_the_newest_and_the_time_stays_right(step, take)
     x = _stream(take, [1.0, 6.0], 8.0)
     buffer.put(x[:RATE])
 
+    packets = iter(np.split(x[RATE:], range(RATE // 10, 7 * RATE, RATE // 10)))
+
     def pieces():
         for number, piece in enumerate(live_pieces(buffer)):
             yield piece
-            if number == 0:
-                for first in range(RATE, 6 * RATE, RATE // 10):  # five seconds pass meanwhile
-                    buffer.put(x[first : first + RATE // 10])
-            elif number == 1:
-                buffer.put(x[6 * RATE : 7 * RATE])
-            elif number == 2:
-                buffer.put(x[7 * RATE :])
-                buffer.end()
+            for _ in range(1 if number else 50):  # five seconds pass at the first, then 0.1 s each
+                if (packet := next(packets, None)) is None:
+                    buffer.end()
+                else:
+                    buffer.put(packet)
 
     class Times(Output):
         def found(self, line) -> None:
@@ -256,6 +255,22 @@ def test_an_hour_later_the_numbers_are_the_same(step, take) -> None:
     later = [event for o in out for event in o.detections]
     assert len(events) == len(later) == 1
     assert later[0].time_s - 3600.0 == pytest.approx(events[0].time_s, abs=1e-6)
+
+
+def test_requests_that_make_no_sense_are_refused(step) -> None:
+    for threshold in (-0.1, 1.1, float("nan")):
+        with pytest.raises(RequestError, match="a threshold of"):
+            StreamingDetector(step, threshold=threshold)
+    detector = StreamingDetector(step, input_rate_hz=48_000)
+    with pytest.raises(RequestError, match="-1 samples were lost"):
+        detector.skip(-1)
+    detector.finish()
+    with pytest.raises(RequestError, match="after the stream's end"):
+        detector.process(_noise(0.1))
+    detector.reset()
+    detector.process(_noise(0.1))
+    with pytest.raises(AudioError, match="packets of shape"):
+        detector.process(np.zeros((100, 0), np.float32))
 
 
 def test_bad_packets_are_refused_by_name(step) -> None:
