@@ -20,6 +20,7 @@ from schemas.errors import WakebeamError
 from wakebeam import (
     dataset_verbs,
     detect_verbs,
+    inspect_verbs,
     label_verbs,
     material_verbs,
     model_verbs,
@@ -37,12 +38,13 @@ VERBS = (
     stream_verbs,
     detect_verbs,
     label_verbs,
+    inspect_verbs,
 )
 """The modules that add verbs to the application when they are imported."""
 
 _ORDER = (
-    "init check run synth verify train retrain stream_set evaluate export detect mine labels cut "
-    "regenerate speak rooms noises effects demo"
+    "init check run synth verify inspect train retrain stream_set evaluate export detect mine "
+    "labels cut regenerate speak rooms noises effects demo"
 ).split()
 APP.registered_commands.sort(key=lambda verb: _ORDER.index(getattr(verb.callback, "__name__", "")))
 _REPEATED = ("--keyword", "--negative", "--near-miss", "--background")
