@@ -97,3 +97,10 @@ def _task_index() -> int:
             fix="name the chief as the first worker, or use training.strategy: one on one machine",
         )
     return int(task[1])
+
+
+def gpu_names() -> list[str]:
+    """Return the names of the GPUs that TensorFlow sees."""
+    devices = tf.config.list_physical_devices("GPU")
+    details = map(tf.config.experimental.get_device_details, devices)
+    return [str(of.get("device_name", "unknown")) for of in details]

@@ -44,7 +44,7 @@ VERBS = (
 
 _ORDER = (
     "init check run synth verify inspect train retrain stream_set evaluate export detect mine "
-    "labels cut regenerate speak rooms noises effects demo"
+    "labels cut regenerate speak rooms noises effects doctor demo"
 ).split()
 APP.registered_commands.sort(key=lambda verb: _ORDER.index(getattr(verb.callback, "__name__", "")))
 _REPEATED = ("--keyword", "--negative", "--near-miss", "--background")

@@ -1,4 +1,4 @@
-"""The verb that shows: inspect."""
+"""Verbs that show: inspect, doctor."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from schemas.errors import RequestError
-from wakebeam.app import APP, Overwrite
-from wakebeam.console import progress, show
+from wakebeam.app import APP, AsJson, Overwrite
+from wakebeam.console import progress, show, show_json
 
 
 @APP.command(epilog="Example: wakebeam inspect w/data, then open w/data.html in a browser")
@@ -41,3 +41,19 @@ def inspect(
     writing.write_text(page, encoding="utf-8")
     writing.replace(place)
     show(f"{place}: {len(page) / 1e6:.1f} MB, to be opened in a browser")
+
+
+@APP.command(epilog="Example: wakebeam doctor")
+def doctor(as_json: AsJson = False) -> None:
+    """Try what wakebeam needs on this machine, and say what to install."""
+    from wakebeam.doctor import doctor_text, examine
+
+    findings = []
+    for finding in examine(Path.cwd()):
+        findings.append(finding)
+        if not as_json:
+            show(doctor_text(finding))
+    if as_json:
+        show_json([finding.to_json() for finding in findings])
+    if any(finding.needed and finding.state != "works" for finding in findings):
+        raise typer.Exit(1)
