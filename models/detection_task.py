@@ -135,7 +135,9 @@ class DetectionTask:
         over = limit_text(limit_of(point, limit))
         remark += f" ({over})" if over else ""
         shown = functools.partial(self._show, recordings, point.threshold)
-        return Judgement(event_cost(points), values, remark, shown)
+        keywords = [e for r in recordings for e in r.events if e.kind == "keyword"]
+        cost, error = event_cost(points, len({e.source for e in keywords}))
+        return Judgement(cost, values, remark, shown, error)
 
     def _show(self, recordings: list[ScoredRecording], threshold: float) -> None:
         """Let TensorBoard play and draw the first validation scene with a keyword in it."""

@@ -30,7 +30,7 @@ from models.random_layers import layers_own_generators
 from models.step_clock import StepClock
 from models.strategies import create_strategy, share_of, this_worker
 from models.task import Task
-from models.training_folder import TrainingFolder
+from models.training_folder import TrainingFolder, chosen_epoch
 from models.training_watch import Place, Progress, Watch
 from pipeline.inputs.source import batches
 from schemas.canonical import digest
@@ -248,7 +248,7 @@ def _finish(
     writes: bool,
 ) -> dict[str, Any]:
     epochs = folder.history["epochs"]
-    chosen = min(epochs, key=lambda e: (e["cost"], e["epoch"]))
+    chosen = chosen_epoch(epochs)
     card = {
         "name": task.name,
         "seed": task.seed,

@@ -6,6 +6,7 @@ promotion and every report stand on these points.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -102,12 +103,13 @@ def choose_point(
 ) -> OperatingPoint:
     """Return the point with the fewest misses within the limit; of equal ones the middle one.
 
-    Where no threshold keeps the limit, the one with the lowest rate of false accepts: `limit_kept`
-    says so in every report.
+    Where no threshold keeps the limit by what is expected, counts decide: the fewest false accepts,
+    then the fewest misses. The highest threshold would hardly alarm less and miss most keywords;
+    `limit_kept` says in every report that no promise is kept.
     """
     allowed = [p for p in points if _rate(p) <= max_false_accepts_per_hour]
     if not allowed:
-        return min(points, key=lambda p: (_rate(p), p.num_misses, -p.threshold))
+        return min(points, key=lambda p: (p.num_false_accepts, p.num_misses, -p.threshold))
     fewest = min(p.num_misses for p in allowed)
     best = [p for p in allowed if p.num_misses == fewest]
     return best[len(best) // 2]
@@ -166,14 +168,22 @@ def limit_text(values: Mapping[str, Any]) -> str:
     )
 
 
-def event_cost(points: Sequence[OperatingPoint]) -> float:
+def event_cost(points: Sequence[OperatingPoint], num_takes: int) -> tuple[float, float]:
     """Return the mean miss rate over COST_LIMITS (1 where a limit can't be kept), in [0, 1].
 
     Decides early stopping and which epoch is kept: a loss may rise while detection gets better.
+
+    Args:
+        points: of a whole sweep.
+        num_takes: different takes among its keywords.
+
+    Returns:
+        The cost and its standard error, binomial over takes.
     """
     rates = []
     points = _with_expected(points)
     for limit in COST_LIMITS:
         allowed = [p.miss_rate for p in points if _rate(p) <= limit]
         rates.append(min(allowed, default=1.0))
-    return sum(rates) / len(rates)
+    cost = sum(rates) / len(rates)
+    return cost, math.sqrt(cost * (1.0 - cost) / max(1, num_takes))

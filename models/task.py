@@ -21,6 +21,7 @@ class Judgement:
         cost: what early stopping and the choice of weights want low; finite.
         values: numbers for the history and TensorBoard.
         remark: the same for people, on one line.
+        cost_error: standard error of the cost; 0 where it isn't known.
     """
 
     cost: float
@@ -28,6 +29,7 @@ class Judgement:
     remark: str
     summaries: Callable[[], None] = field(default=lambda: None)
     """Writes pictures or sounds with tf.summary; called with the writer and step set."""
+    cost_error: float = 0.0
 
 
 class Task(Protocol):

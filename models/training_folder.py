@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,26 @@ from models.worst_clips import CLIPS_NAME
 from schemas.errors import TrainingError
 
 _HISTORY, _CHECKPOINTS, _LOGS, _BEST = "history.json", "checkpoints", "logs", "best"
+
+
+def chosen_epoch(epochs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the epoch whose weights are kept: the last within a standard error of the best.
+
+    A validation of a dozen takes can't tell epochs apart that differ by less, and rates that fall
+    make the last ones the better trained. Without an error the best one, the first of equals. As
+    epochs come, only the newest can become the chosen one.
+
+    Source: the one-standard-error rule of Breiman et al., Classification and Regression Trees
+    (1984), section 3.4.3, which likewise chooses among what can't be told apart.
+
+    Args:
+        epochs: entries of a history, at least one, with `cost` and `cost_error`.
+    """
+    best = min(epochs, key=lambda entry: (entry["cost"], entry["epoch"]))
+    error = best.get("cost_error", 0.0)
+    if not error:
+        return best
+    return [entry for entry in epochs if entry["cost"] <= best["cost"] + error][-1]
 
 
 class TrainingFolder:
@@ -53,7 +73,7 @@ class TrainingFolder:
         return self.path / _CHECKPOINTS / (f"worker-{worker}" if worker else "")
 
     def best(self, epoch: int) -> Path:
-        """Return a folder for each best epoch: a killed run can't mix two of them up."""
+        """Return a folder for each chosen epoch: a killed run can't mix two of them up."""
         return self.path / _BEST / f"epoch-{epoch:05d}"
 
     def holds_another(self) -> bool:
@@ -85,7 +105,7 @@ class TrainingFolder:
         self._write()
 
     def save_best(self, epoch: int, save: Callable[[Path], None]) -> None:
-        """Write the weights of the best epoch so far."""
+        """Write the weights of the epoch that is chosen so far."""
         if self._writes:
             self.best(epoch).mkdir(parents=True, exist_ok=True)
             save(self.best(epoch) / WEIGHTS_NAME)

@@ -15,7 +15,7 @@ from models.learning_rates import LearningRate
 from models.random_layers import generators_of
 from models.step_clock import StepClock
 from models.task import Task
-from models.training_folder import TrainingFolder
+from models.training_folder import TrainingFolder, chosen_epoch
 from schemas.errors import TrainingError
 
 Progress = Callable[[int, int, str], None]
@@ -77,20 +77,21 @@ class Watch(keras.callbacks.Callback):
         self._report(done)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Judge, keep the best weights, then write the history, then save."""
+        """Judge, keep the weights if they are chosen, then write the history, then save."""
         self._judged.set_weights(self.model.get_weights())
         judgement = self._task.judge(self._judged)
-        if judgement.cost < min(self._costs(), default=math.inf):
-            self._folder.save_best(epoch + 1, self._save)
-        entry = {
+        entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "loss": float(self._place.loss_sum.numpy()) / self._steps,
             "cost": judgement.cost,
+            "cost_error": judgement.cost_error,
             "learning_rate": float(self._rate(self.model.optimizer.iterations)),
             **judgement.values,
             **self.clock.epoch_values(),
             "seconds": round(time.monotonic() - self._began_s, 2),
         }
+        if chosen_epoch([*self._folder.history["epochs"], entry]) is entry:
+            self._folder.save_best(epoch + 1, self._save)
         self._folder.add(entry)
         if logs is not None:
             logs |= {f"val_{name}": value for name, value in judgement.values.items()}

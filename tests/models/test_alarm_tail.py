@@ -7,7 +7,13 @@ import pytest
 from scipy import stats
 
 from models.alarm_tail import long_run_rates
-from models.operating_points import LOG_ODDS, OperatingPoint, choose_on_validation, choose_point
+from models.operating_points import (
+    LOG_ODDS,
+    OperatingPoint,
+    choose_on_validation,
+    choose_point,
+    limit_of,
+)
 
 HOURS = 1.1
 
@@ -102,10 +108,12 @@ def test_few_alarms_are_taken_as_counted() -> None:
     assert five[np.argmin(abs(LOG_ODDS - 6.0))] > 0.0, "there is a tail"
 
 
-def test_where_no_threshold_keeps_the_limit_the_safest_is_taken() -> None:
-    """Not the lowest one without an alarm, which is only the luckiest."""
+def test_where_no_threshold_keeps_the_limit_the_counts_decide() -> None:
+    """Of the thresholds without an alarm the one that misses least, and not the deafest."""
     peaks = np.random.default_rng(4).exponential(4.0, 40)
     points = _points(peaks[peaks < 12.0], np.linspace(6.0, 16.0, 100), 0.3)
-    strict, lax = (choose_on_validation(points, limit) for limit in (0.01, 4.0))
-    assert strict.threshold == max(p.threshold for p in points)
-    assert strict.threshold >= lax.threshold
+    chosen = choose_on_validation(points, 0.01)
+    silent = [p for p in points if p.num_false_accepts == 0]
+    assert chosen.num_false_accepts == 0
+    assert chosen.num_misses == min(p.num_misses for p in silent) < silent[-1].num_misses
+    assert not limit_of(chosen, 0.01)["limit_kept"]

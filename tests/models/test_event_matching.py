@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,10 +128,12 @@ def test_the_threshold_is_chosen_within_the_limit() -> None:
     chosen = choose_point(points, 0.5)
     assert 0.6 < chosen.threshold <= 0.8
     assert (chosen.num_misses, chosen.num_false_accepts) == (0, 0)
-    assert event_cost(points) == 0.0
-    assert event_cost(sweep([bad], ["kw"], debounce_s=1, hit_window_s=1)) == 0.0
+    assert event_cost(points, 4) == (0.0, 0.0)
+    assert event_cost(sweep([bad], ["kw"], debounce_s=1, hit_window_s=1), 4)[0] == 0.0
     silent = sweep([_recording([], events=events)], ["kw"], debounce_s=1, hit_window_s=1)
-    assert event_cost(silent) == 1.0
+    assert event_cost(silent, 4) == (1.0, 0.0)
+    half = [replace(p, num_keywords=2, num_misses=1, num_false_accepts=0) for p in points]
+    assert event_cost(half, 25) == pytest.approx((0.5, 0.1))
 
 
 def test_a_limit_that_no_threshold_keeps_is_said() -> None:
