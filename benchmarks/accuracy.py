@@ -9,7 +9,8 @@ The preset `wake-word` as `wakebeam init` writes it, for the recordings of `../s
 each class of recordings is the test's, by a stable hash of the file; one phrase and one fold of the
 noises are heard in no training at all, and another phrase in none but validation. The stream is
 made by `wakebeam stream-set` (2.3 h, 10 dB), the same for all seeds; leaks are refused. Real speech
-runs out in it, so that spoken sentences are among it, of an engine that no training heard. Training
+runs out in it, so that spoken sentences are among it, in accents that are left out elsewhere:
+training and validation hear other sentences in other accents. Training
 is `wakebeam run`: recipe to export. A run that is done (accuracy-KEYWORD-SEED/result.json) isn't
 done again.
 
@@ -47,17 +48,24 @@ LIMITS = (0.0, 0.5, 1.0, 2.0)
 HOURS = 2.3
 _SPLITS = (
     "{train: 0.4, validation: 0.1, test: 0.5, keep: {.flac: test, flac: validation, '3': test, "
-    ".wav: test, george: train, jackson: train, lucas: train, nicolas: train, theo: validation, "
-    "yweweler: test}}"
+    ".wav: test, wav: train, av: validation, george: train, jackson: train, lucas: train, "
+    "nicolas: train, theo: validation, yweweler: test}}"
 )
 _ALL_TEST, _ALL_VALIDATION = r"(\.flac)$", "(flac)$"
-_SPOKEN = r"(\.wav)$"  # the test's
+_SPOKEN = {
+    "spoken": (r"(\.wav)$", ("en-us", "en-gb-x-rp", "en-029")),
+    "heard": ("(wav)$", ("en", "en-gb-scotland")),
+    "validated": (r"(av)$", ("en-gb-x-gbclan",)),
+}
+"""Folders of spoken sentences: the pattern that gives them to test, training or validation, and
+the accents in which they are spoken."""
 _DIGIT_SPEAKER = r"\d_([a-z]+)_\d+\.wav$"
 _RECIPE, _RESULT = "recipe.yaml", "result.json"
 _FOLD = r"(?:^|/)(\d)-"
 
 
-SENTENCES = (
+SENTENCES: dict[str, tuple[str, ...]] = {}
+SENTENCES["spoken"] = (
     "The train to the coast leaves at seven in the morning.",
     "She put the letters on the table and went out.",
     "We had soup and bread for lunch.",
@@ -88,6 +96,50 @@ SENTENCES = (
     "We talked about the holidays for hours.",
     "The teacher wrote a long word on the board.",
     "Somebody left the window open.",
+)
+SENTENCES["heard"] = (
+    "The bus stops in front of the town hall.",
+    "My sister plays the violin in an orchestra.",
+    "Put the plates back into the cupboard.",
+    "It takes an hour to walk around the lake.",
+    "The cat sleeps on the chair next to the stove.",
+    "Have you ever been to the north of Scotland?",
+    "The carpenter built a shelf for all our books.",
+    "Ask the waiter for the bill, please.",
+    "Last summer was hotter than the one before.",
+    "She studies chemistry and mathematics.",
+    "The ship arrives on Saturday evening.",
+    "We painted the kitchen yellow.",
+    "He lost his keys somewhere in the park.",
+    "The exam was easier than I expected.",
+    "Thousands of birds rest here in autumn.",
+    "The doctor asked him to drink more tea.",
+    "Turn off the radio, it is too loud.",
+    "Our grandfather tells the same story every year.",
+    "The post office opens at half past eight.",
+    "An old map hung above the fireplace.",
+    "Some people collect stamps, others collect stones.",
+    "The farmer sells eggs, milk and honey.",
+    "I can't find my other shoe.",
+    "The museum has a new exhibition on glass.",
+    "They chose the blue carpet after a long discussion.",
+    "The mechanic fixed the brakes within a day.",
+    "Does this bridge close when the wind is strong?",
+    "Lunch will be served in the dining room.",
+    "The actor forgot his lines and began to laugh.",
+    "Next week we leave for the islands.",
+)
+SENTENCES["validated"] = (
+    "The baker starts work long before dawn.",
+    "Could you lend me a pencil and some paper?",
+    "Two foxes crossed the field behind the school.",
+    "The lecture begins at a quarter to ten.",
+    "He wrapped the present in green paper.",
+    "Most visitors come here for the view.",
+    "The river froze twice last winter.",
+    "My neighbour repairs clocks and watches.",
+    "The soup needs a little more salt.",
+    "She answered the letter on the same day.",
 )
 
 
@@ -127,7 +179,7 @@ def recipe_text(name: str) -> str:
         *((takes / other, "speech", None) for other in keyword.others),
         *((DATA / "negatives" / f"sentences_{which}", "speech", None) for which in ("en", "es")),
         (DATA / "digits", "speech", _DIGIT_SPEAKER),
-        (Path("spoken"), "speech", _SPOKEN),
+        *((Path(folder), "speech", pattern) for folder, (pattern, _) in _SPOKEN.items()),
     ]
     near = DATA / "negatives/hey_savant_near_misses"  # to another keyword they are the validated's
     own = name == "hey_savant"
@@ -138,8 +190,11 @@ def recipe_text(name: str) -> str:
         negative=[(str(path), kind, pattern) for path, kind, pattern in negative],
         background=[(str(DATA / "backgrounds/esc10"), _FOLD)],
     )
-    speech = {"phrases": list(SENTENCES), "out": "spoken", "takes": 10}
-    return text + "speech: " + json.dumps([speech]) + "\n"
+    speech = [
+        {"phrases": SENTENCES[out], "out": out, "takes": 10, "languages": accents}
+        for out, (_, accents) in _SPOKEN.items()
+    ]
+    return text + "speech: " + json.dumps(speech) + "\n"
 
 
 def run(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
