@@ -1,9 +1,8 @@
 """Whether a new detector replaces the one in use: both judged on one test split, by events.
 
 Each model is heard at the threshold that validation chose for it. Misses are counted by take, and
-false accepts by what sounded then (its clip, else the recording): what repeats in a test is one
-group, and groups are what is compared (paired_tests.py). A background that lies under several
-scenes isn't told from others: alarms on it alone are their scenes'. The new one is better where
+false accepts by what sounded then (its clip, else the background under the scene): what repeats in
+a test is one group, and groups are what is compared (paired_tests.py). The new one is better where
 
     it misses fewer keywords beyond doubt and its false accepts per hour are at most the recipe's
     limit, or those of the old one;
@@ -34,7 +33,7 @@ from models.operating_points import choose_on_validation, limit_of, limit_text, 
 from models.paired_tests import difference_interval, sign_test
 from models.scoring import score_split
 from models.slices import sounding
-from pipeline.input_dataset import read_dataset
+from pipeline.input_dataset import backgrounds_of, read_dataset
 from schemas.detection import ScoredRecording
 from schemas.errors import DatasetError
 from schemas.recipe import Evaluation
@@ -49,7 +48,7 @@ class Outcomes:
     Attributes:
         threshold: chosen on validation.
         takes: {take, or recording where takes aren't known: (misses, keywords)}.
-        alarms: {clip that sounded, or recording: false accepts}; also those that had none.
+        alarms: {clip that sounded, or background: false accepts}; also those that had none.
         hours: of all recordings.
         limit: that the threshold was chosen by, as `operating_points.limit_of` gives it.
     """
@@ -110,6 +109,7 @@ def outcomes_of(folder: Path, data: str, test_on: str, judging: Evaluation) -> O
         threshold=chosen.threshold,
         judging=judging,
         limit=limit_of(chosen, allowed),
+        backgrounds=backgrounds_of(tested, "test"),
     )
 
 
@@ -120,8 +120,18 @@ def count_outcomes(
     threshold: float,
     judging: Evaluation,
     limit: Mapping[str, Any] | None = None,
+    backgrounds: Mapping[str, str] | None = None,
 ) -> Outcomes:
-    """Count events of scored recordings by take and by what sounded."""
+    """Count events of scored recordings by take and by what sounded.
+
+    Args:
+        recordings: what was heard.
+        labels: of the scores.
+        threshold: of a score.
+        judging: how events are counted.
+        limit: that the threshold was chosen by.
+        backgrounds: {name of a recording: what lies under it}; itself where it isn't known.
+    """
     takes: dict[str, tuple[int, int]] = {}
     alarms: dict[str, int] = {}
     for recording in recordings:
@@ -131,11 +141,12 @@ def count_outcomes(
             take = event.source or recording.name
             misses, keywords = takes.get(take, (0, 0))
             takes[take] = (misses + missed, keywords + 1)
-        for cause in (recording.name, *(event.source for event in recording.events)):
-            alarms.setdefault(cause or recording.name, 0)
+        under = (backgrounds or {}).get(recording.name) or recording.name
+        for cause in (under, *(event.source for event in recording.events)):
+            alarms.setdefault(cause or under, 0)
         for detection in found.false_accepts:
             heard = sounding(recording.events, detection)
-            alarms[(heard.source if heard else "") or recording.name] += 1
+            alarms[(heard.source if heard else "") or under] += 1
     hours = sum(recording.duration_s for recording in recordings) / 3600
     return Outcomes(threshold, takes, alarms, hours, limit or {})
 

@@ -221,6 +221,21 @@ def judged_examples(
         yield ids, audio, events
 
 
+def backgrounds_of(stored: StoredDataset, split: str) -> dict[str, str]:
+    """Return {example id: the recording that lies under it}; of several the first."""
+    spec = {
+        names.EXAMPLE_ID: tf.io.FixedLenFeature([], tf.string),
+        names.BACKGROUND_SOURCE: tf.io.RaggedFeature(tf.string),
+    }
+    found: dict[str, str] = {}
+    for batch in tf.data.TFRecordDataset(shard_paths(stored, split)).batch(64):
+        parsed = tf.io.parse_example(batch, spec)
+        sources = parsed[names.BACKGROUND_SOURCE].to_list()
+        for name, under in zip(parsed[names.EXAMPLE_ID].numpy(), sources, strict=True):
+            found[name.decode()] = under[0].decode() if under else ""
+    return found
+
+
 def _decode(encoded: tf.Tensor, encoding: str, num_samples: int) -> tf.Tensor:
     """(B,) bytes → (B, num_samples) float32 in ±1."""
     if encoding == "pcm16":

@@ -98,6 +98,22 @@ def test_false_accepts_are_those_of_the_clip_that_sounded() -> None:
     assert not found["better"]
 
 
+def test_false_accepts_on_one_background_under_many_scenes_are_one_cause() -> None:
+    times_s = 0.1 * np.arange(1, 41)
+    scores = np.zeros((40, 1), np.float32)
+    scores[16, 0] = 0.9
+    recordings = [ScoredRecording(f"scene {i}", 4.0, times_s, scores) for i in range(6)]
+    under = {recording.name: "background/noise/fan.wav" for recording in recordings}
+    outcomes = [
+        count_outcomes(recordings, ("kw",), threshold=t, judging=Evaluation(), backgrounds=under)
+        for t in (0.5, 0.95)
+    ]
+    assert outcomes[0].alarms == {"background/noise/fan.wav": 6}
+    found = compare(*outcomes, limit_per_hour=0.5)
+    assert found["false_accepts_sign_test"]["fewer"] == 1
+    assert not found["better"]
+
+
 def test_labels_without_takes_count_by_recording() -> None:
     events = tuple(ReferenceEvent(float(i), i + 0.5, "kw") for i in range(3))
     recording = ScoredRecording("r", 5.0, np.array([5.0]), np.zeros((1, 1), np.float32), events)

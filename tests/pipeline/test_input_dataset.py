@@ -15,6 +15,7 @@ from pipeline.frame_labels import LabelRule
 from pipeline.input_dataset import (
     LiveSource,
     ShardSource,
+    backgrounds_of,
     judged_examples,
     prepare_scenes,
     read_dataset,
@@ -111,6 +112,14 @@ def test_judged_examples_are_whole_and_in_order(data) -> None:
     rows = list(judged_examples(read_dataset(data), split="train", batch_size=10))
     assert [name for ids, _, _ in rows for name in ids] == [f"train/{i:09d}" for i in range(47)]
     assert tf.concat([audio for _, audio, _ in rows], 0).shape == (47, 16000)
+
+
+def test_the_background_of_each_example_is_that_of_its_plan(made) -> None:
+    recipe_, bank, data = made
+    found = backgrounds_of(read_dataset(data), "train")
+    source = SceneSource(recipe_, bank, "train")
+    assert len(found) == 47
+    assert found["train/000000017"] == source[17].plan.backgrounds[0].source
 
 
 def test_an_example_made_alone_is_the_stored_one(made) -> None:
