@@ -23,12 +23,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
+from pipeline.effects.filters import high_pass
 from pipeline.mixing import energy
 from schemas.errors import AudioError
 
@@ -124,7 +123,7 @@ def frame_power_db(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
         return np.asarray(10.0 * np.log10(_frame_power(x, frame)))
 
 
-def _frame_power(x: npt.NDArray[Any], frame: int) -> npt.NDArray[np.float64]:
+def _frame_power(x: FloatArray, frame: int) -> npt.NDArray[np.float64]:
     """Mean square of each frame; the last one may be shorter."""
     starts = np.arange(0, len(x), frame)
     if not starts.size:
@@ -134,11 +133,9 @@ def _frame_power(x: npt.NDArray[Any], frame: int) -> npt.NDArray[np.float64]:
     return np.asarray(energy / np.minimum(frame, len(x) - starts))
 
 
-def _without_rumble(x: FloatArray, sample_rate_hz: int) -> npt.NDArray[np.float64]:
+def _without_rumble(x: FloatArray, sample_rate_hz: int) -> FloatArray:
     """High-pass of order 4, begun as if the first sample had always been there."""
-    sections = signal.butter(4, _RUMBLE_HZ, "highpass", fs=sample_rate_hz, output="sos")
-    begin = signal.sosfilt_zi(sections) * float(x[0])
-    return np.asarray(signal.sosfilt(sections, x.astype(np.float64), zi=begin)[0])
+    return high_pass(x - x[0], sample_rate_hz, _RUMBLE_HZ)
 
 
 def _averaged_db(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

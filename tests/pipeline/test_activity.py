@@ -18,8 +18,8 @@ def test_the_burst_is_found(before_s, sound_s, after_s, level) -> None:
     x = burst(before_s=before_s, sound_s=sound_s, after_s=after_s, level=level)
     region = find_active(x.astype(np.float32), 16000)
     start, stop = round(before_s * 16000), round(before_s * 16000) + round(sound_s * 16000)
-    assert max(0, start - 640) <= region.start <= start
-    assert stop <= region.stop <= min(len(x), stop + 640) or region.stop == len(x)
+    assert max(0, start - 800) <= region.start <= start
+    assert stop <= region.stop <= min(len(x), stop + 800) or region.stop == len(x)
 
 
 def test_clicks_are_not_sound_and_pauses_stay_in() -> None:
