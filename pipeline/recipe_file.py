@@ -201,6 +201,8 @@ def _nested_models(annotation: Any) -> list[type[BaseModel]]:
 
 _PATTERNS = (
     r"__([^/]+?)__r\d+__p\d+\.",  # wakebeam speak: the voice
+    r"(?:^|/)([^/]+?)__\d{4}\.wav$",  # wakebeam record: the speaker
+    r"__([0-9a-f]{12})__t\d{9}",  # wakebeam cut and mine: the recording
     r"(?:^|/)([0-9a-f]{6,10})_nohash_\d+\.",  # Speech Commands: the speaker
     r"(?:^|/)\d_([A-Za-z]+)_\d+\.",  # Free Spoken Digit Dataset: the speaker
     r"(?:^|/)\d-(\d+)-[A-Z]-\d+\.",  # ESC-50 and ESC-10: the recording that clips were cut from

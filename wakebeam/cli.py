@@ -24,6 +24,7 @@ from wakebeam import (
     label_verbs,
     material_verbs,
     model_verbs,
+    record_verbs,
     stream_verbs,
     whole_verbs,
 )
@@ -39,12 +40,13 @@ VERBS = (
     detect_verbs,
     label_verbs,
     inspect_verbs,
+    record_verbs,
 )
 """The modules that add verbs to the application when they are imported."""
 
 _ORDER = (
     "init check run synth verify inspect train retrain stream_set evaluate export detect mine "
-    "labels cut regenerate speak rooms noises effects doctor demo"
+    "labels cut record regenerate speak rooms noises effects doctor demo"
 ).split()
 APP.registered_commands.sort(key=lambda verb: _ORDER.index(getattr(verb.callback, "__name__", "")))
 _REPEATED = ("--keyword", "--negative", "--near-miss", "--background")

@@ -151,6 +151,9 @@ def test_keys_younger_than_data_sets_are_in_the_digest_only_where_they_are_set()
         (["1-100032-A-0.ogg", "2-5555-B-3.ogg"], "100032"),
         (["bed/00176480_nohash_0.wav", "bed/ffffffff_nohash_1.wav"], "00176480"),
         (["x/hi__en-us+f1__r175__p50.wav", "x/hi__en+m1__r175__p50.wav"], "en-us+f1"),
+        (["anna__0001.wav", "bert__0001.wav"], "anna"),
+        (["mo__0123456789ab__t000000500.wav", "tu__ba9876543210__t1.wav"], None),
+        (["mo__0123456789ab__t000000500.wav", "tu__ba9876543210__t000000001.wav"], "0123456789ab"),
         (["a.wav", "b.wav"], None),
     ],
 )

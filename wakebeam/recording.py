@@ -1,0 +1,216 @@
+"""`wakebeam record`: takes of a keyword, one after the other, each with a verdict at once.
+
+microphone ─► TakeWatcher ─► verdict ─► takes/KEYWORD/SPEAKER__0001.wav
+
+A take that is clipped, too quiet, noisy or cut off isn't kept. The folder's files are the state: a
+recording that was stopped goes on where it was, and `undo` takes the last file away. Licence and
+consent lie beside the takes (`LICENCE.txt`, which `wakebeam` reads into every data set).
+"""
+
+from __future__ import annotations
+
+import queue
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from models.live_buffer import Piece
+from pipeline.activity import find_active
+from pipeline.quality import faults, measure
+from pipeline.wav_file import replaced_wav, write_wav
+from schemas.errors import AudioError, RequestError
+from wakebeam.cutting import plain
+from wakebeam.take_watcher import FloatArray, TakeWatcher
+
+_AROUND_S = 0.2
+LICENCE_NAME = "LICENCE.txt"
+STOP, UNDO, QUIT = "", "u", "q"
+"""What is typed: Enter ends a take, `u` takes the last one back, `q` goes."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What happens, for whoever shows it.
+
+    Attributes:
+        status, verdict: called with a line.
+        level: called with the level in dB re full scale, and whether a take has begun.
+    """
+
+    status: Callable[[str], None]
+    verdict: Callable[[str], None]
+    level: Callable[[float, bool], None] = lambda level_db, speaks: None
+
+
+class TakeFolder:
+    """The takes of one speaker in a folder.
+
+    Args:
+        folder: of the keyword.
+        speaker: in the names of files, so that no speaker reaches two splits.
+    """
+
+    def __init__(self, folder: Path, speaker: str) -> None:
+        self._folder, self._speaker = folder, plain(speaker) or "speaker"
+        self._made: list[Path] = []
+
+    def __len__(self) -> int:
+        return len(self._numbers())
+
+    def add(self, samples: FloatArray, sample_rate_hz: int) -> Path:
+        """Write the next take."""
+        number = max(self._numbers(), default=0) + 1
+        path = self._folder / f"{self._speaker}__{number:04d}.wav"
+        write_wav(path, samples, sample_rate_hz)
+        self._made.append(path)
+        return path
+
+    def undo(self) -> Path | None:
+        """Remove the last take of this session; None if there is none."""
+        if not self._made:
+            return None
+        path = self._made.pop()
+        path.unlink(missing_ok=True)
+        return path
+
+    def _numbers(self) -> list[int]:
+        pattern = re.compile(rf"{re.escape(self._speaker)}__(\d+)\.wav")
+        found = (pattern.fullmatch(path.name) for path in self._folder.glob("*.wav"))
+        return [int(match[1]) for match in found if match]
+
+
+def record_takes(
+    pieces: Iterable[Piece],
+    sample_rate_hz: int,
+    folder: TakeFolder,
+    wanted: int,
+    keys: queue.Queue[str],
+    told: Told,
+) -> int:
+    """Record until there are so many takes, or `q`.
+
+    Args:
+        pieces: the microphone.
+        sample_rate_hz: its rate.
+        folder: gets the takes.
+        wanted: how many it shall hold.
+        keys: what is typed, a line each.
+        told: hears of each take.
+
+    Returns:
+        How many were kept in this call.
+    """
+    watcher, kept = TakeWatcher(sample_rate_hz), 0
+    told.status(f"take {len(folder) + 1} of {wanted}: say it")
+    for piece in pieces:
+        if len(folder) >= wanted:
+            break
+        take = watcher.hear(_mono(piece.samples))
+        told.level(watcher.level_db, watcher.speaks)
+        key = _next(keys)
+        if key == QUIT:
+            break
+        if key == UNDO:
+            gone = folder.undo()
+            told.verdict(f"taken back: {gone.name}" if gone else "nothing to take back")
+            told.status(f"take {len(folder) + 1} of {wanted}: say it")
+        elif key == STOP:
+            take = watcher.finish()
+        if take is None:
+            continue
+        kept += _judge(take, sample_rate_hz, folder, told)
+        if len(folder) < wanted:
+            told.status(f"take {len(folder) + 1} of {wanted}: say it")
+    return kept
+
+
+def record_ambient(
+    pieces: Iterable[Piece],
+    sample_rate_hz: int,
+    path: Path,
+    seconds: float,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Write so much of the room's sound to one file; it is there whole or not at all.
+
+    Args:
+        pieces: the microphone.
+        sample_rate_hz: its rate.
+        path: ends in `.wav`.
+        seconds: how much.
+        progress: called with (seconds done, seconds in all).
+    """
+    left = round(seconds * sample_rate_hz)
+    with replaced_wav(path) as temporary:
+        how = {"samplerate": sample_rate_hz, "channels": 1, "subtype": "PCM_16", "format": "WAV"}
+        with soundfile.SoundFile(temporary, "w", **how) as file:
+            for piece in pieces:
+                x = _mono(piece.samples)[:left]
+                file.write(x)
+                left -= len(x)
+                progress(round(seconds - left / sample_rate_hz), round(seconds))
+                if not left:
+                    break
+
+
+def cut_take(x: FloatArray, sample_rate_hz: int) -> tuple[FloatArray, list[str]]:
+    """Cut a take to 0.2 s around its sound, and say what is wrong with it.
+
+    Raises:
+        AudioError: silent, or too short.
+    """
+    region = find_active(x, sample_rate_hz)
+    around = round(_AROUND_S * sample_rate_hz)
+    cut = x[max(0, region.start - around) : region.stop + around]
+    return cut, faults([measure(x, sample_rate_hz)])[0]
+
+
+def write_licence(folder: Path, licence: str, speaker: str) -> None:
+    """Put the licence, and who agreed to it when, beside the takes.
+
+    Raises:
+        RequestError: the takes that are there have another licence.
+    """
+    path = folder / LICENCE_NAME
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if lines and lines[0] != licence:
+        raise RequestError(
+            f"the takes in {folder} are under {lines[0]!r}", expected=f"the same, not {licence!r}",
+            fix="name another folder with --out",
+        )  # fmt: skip
+    consent = f"{speaker} agreed on {time.strftime('%Y-%m-%d')} to these recordings being used so"
+    if consent not in lines:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = "\n".join([licence, *lines[1:], consent]) + "\n"
+        path.write_text(text, encoding="utf-8")
+
+
+def _judge(take: FloatArray, rate: int, folder: TakeFolder, told: Told) -> int:
+    try:
+        cut, wrong = cut_take(take, rate)
+    except AudioError as error:
+        told.verdict(f"not kept: {error.received}")
+        return 0
+    if wrong:
+        told.verdict(f"not kept: {'; '.join(wrong)}")
+        return 0
+    path = folder.add(cut, rate)
+    told.verdict(f"kept: {path.name}, {len(cut) / rate:.2f} s")
+    return 1
+
+
+def _mono(samples: np.ndarray) -> FloatArray:
+    x = samples.astype(np.float32) / np.float32(32768.0 if samples.dtype == np.int16 else 1.0)
+    return np.asarray(x.reshape(len(x), -1).mean(axis=1), np.float32)
+
+
+def _next(keys: queue.Queue[str]) -> str | None:
+    try:
+        return keys.get_nowait().strip().lower()[:1]
+    except queue.Empty:
+        return None
