@@ -2,8 +2,8 @@
 
 An hour without an alarm allows three an hour. The lowest threshold without one is the luckiest, not
 the safest: chosen by that count, a detector may alarm several times as often as asked. But alarms
-thin out evenly: above a threshold u that some of them reach, the peaks of their scores
-exceed it by amounts that are close to exponential in log odds, so that
+thin out evenly: above a threshold u that some of them reach, the peaks of their scores exceed it by
+amounts that are close to exponential in log odds, so that
 
     rate(t) = N(u) / hours · exp(−(t − u) / β)        for t ≥ u
 
@@ -37,7 +37,7 @@ def long_run_rates(
         hours: that were judged.
     """
     rates = np.asarray(num_alarms / hours if hours else np.zeros(len(num_alarms)), float)
-    begin = int(np.argmax(num_alarms)) if len(num_alarms) else 0
+    begin = int(np.argmax(num_alarms))
     count = num_alarms.copy()  # debounce joins some of them at low thresholds
     count[:begin] = count[begin]
     count = np.minimum.accumulate(count)

@@ -25,7 +25,7 @@ from models.plots import det_curve, miss_curve
 from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
 from models.scoring import score_split
-from models.slices import Matched, false_accepts_by, misses_by, sounding
+from models.slices import Matched, false_accepts_by, misses_by, put_down_to, sounding
 from models.takes import miss_interval
 from models.worst_clips import FloatArray, WorstClip, cut_from, worst_clips, write_clips
 from pipeline.input_dataset import judged_examples, read_dataset
@@ -201,7 +201,9 @@ def judge(
         "num_takes": len({e.source for e in keywords if e.source}),
         "miss_interval": _miss_interval(matched),
         "num_other_events": sum(e.kind != "keyword" for r in recordings for e in r.events),
-        "num_false_accept_sounds": len({_sound(r, d) for r, d in _false_accepts(matched)}),
+        "num_false_accept_sounds": len(
+            {put_down_to(r.events, d, r.name) for r, m in matched for d in m.false_accepts}
+        ),
         "num_repetitions": sum(len(m.repetitions) for m in found),
         "threshold": threshold,
         "counting": judging.rule(),
@@ -312,12 +314,6 @@ def _misses(matched: Matched) -> list[tuple[ScoredRecording, ReferenceEvent]]:
 def _false_accepts(matched: Matched) -> list[tuple[ScoredRecording, Detection]]:
     rows = [(r, d) for r, m in matched for d in m.false_accepts]
     return sorted(rows, key=lambda row: (-row[1].score, row[0].name))
-
-
-def _sound(recording: ScoredRecording, detection: Detection) -> str:
-    """What a false accept is put down to: the clip that sounded, else the recording."""
-    event = sounding(recording.events, detection)
-    return (event.source if event else "") or recording.name
 
 
 def _on(recording: ScoredRecording, detection: Detection) -> str:

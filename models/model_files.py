@@ -10,6 +10,7 @@ from typing import Any
 import tf_keras as keras
 
 from models.model_card import CARD_TEXT_NAME, card_text
+from pipeline.text_file import replace_text
 from schemas.errors import TrainingError
 
 CARD_NAME, WEIGHTS_NAME = "model.json", "network.weights.h5"
@@ -23,7 +24,7 @@ def save_model(network: keras.Model, folder: Path, card: dict[str, Any]) -> None
     temporary = folder / "writing.weights.h5"
     network.save_weights(str(temporary))
     os.replace(temporary, folder / WEIGHTS_NAME)
-    _replace(folder / CARD_TEXT_NAME, card_text(card))
+    replace_text(folder / CARD_TEXT_NAME, card_text(card))
     write_json(folder / CARD_NAME, card)
 
 
@@ -44,10 +45,4 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file atomically."""
-    _replace(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    replace_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")

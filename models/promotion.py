@@ -32,7 +32,7 @@ from models.event_matching import count_events
 from models.operating_points import choose_on_validation, limit_of, limit_text, sweep
 from models.paired_tests import difference_interval, sign_test
 from models.scoring import score_split
-from models.slices import sounding
+from models.slices import put_down_to
 from pipeline.input_dataset import backgrounds_of, read_dataset
 from schemas.detection import ScoredRecording
 from schemas.errors import DatasetError
@@ -145,8 +145,7 @@ def count_outcomes(
         for cause in (under, *(event.source for event in recording.events)):
             alarms.setdefault(cause or under, 0)
         for detection in found.false_accepts:
-            heard = sounding(recording.events, detection)
-            alarms[(heard.source if heard else "") or under] += 1
+            alarms[put_down_to(recording.events, detection, under)] += 1
     hours = sum(recording.duration_s for recording in recordings) / 3600
     return Outcomes(threshold, takes, alarms, hours, limit or {})
 

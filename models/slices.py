@@ -80,6 +80,12 @@ def sounding(events: Sequence[ReferenceEvent], detection: Detection) -> Referenc
     return near[-1] if near else None
 
 
+def put_down_to(events: Sequence[ReferenceEvent], detection: Detection, otherwise: str) -> str:
+    """Return the clip that sounded at a detection; `otherwise` where none did or it has no name."""
+    event = sounding(events, detection)
+    return (event.source if event else "") or otherwise
+
+
 def _keywords(recording: ScoredRecording, found: Matching) -> Iterable[_Keyword]:
     missed = {id(event) for event in found.misses}
     last_keyword_s = last_event_s = -math.inf

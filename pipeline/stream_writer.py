@@ -29,6 +29,7 @@ from pipeline.splits import split_clips
 from pipeline.stream_leaks import find_leaks, require_no_leaks, samples_digest
 from pipeline.stream_plan import StreamFilePlan, StreamPlanner
 from pipeline.stream_renderer import render_file
+from pipeline.text_file import replace_text
 from schemas.clips import Clip
 from schemas.dataset import changes_between
 from schemas.errors import RequestError
@@ -110,7 +111,7 @@ def make_stream_set(
         files=tuple(files),
         software={name: importlib.metadata.version(name) for name in _SOFTWARE},
     )
-    _replace(out / STREAM_SET_NAME, made.to_json())
+    replace_text(out / STREAM_SET_NAME, made.to_json())
     for plan in plans:
         (out / _rows_name(plan.index)).unlink()
     (out / _MAKING).unlink()
@@ -186,7 +187,7 @@ def _claim(out: Path, made_from: dict[str, Any], overwrite: bool) -> StreamSet |
             return made
         (out / STREAM_SET_NAME).unlink()
     out.mkdir(parents=True, exist_ok=True)
-    _replace(out / _MAKING, json.dumps(made_from))
+    replace_text(out / _MAKING, json.dumps(made_from))
     return None
 
 
@@ -243,7 +244,7 @@ def _write_file(
     os.replace(temporary, path)
     made = StreamFile(path.name, written, file_digest(path), tuple(events))
     _write_labels(path, made, bank)
-    _replace(rows, json.dumps({"file": asdict(made), "limited": limited}))
+    replace_text(rows, json.dumps({"file": asdict(made), "limited": limited}))
     return made, limited
 
 
@@ -255,8 +256,8 @@ def _write_labels(path: Path, file: StreamFile, bank: ClipBank) -> None:
         start = event.onset_samples / bank.sample_rate_hz
         stop = (event.onset_samples + event.num_samples) / bank.sample_rate_hz
         lines[clip.role == "keyword"].append(f"{start:.6f}\t{stop:.6f}\t{clip.label}\n")
-    _replace(path.with_suffix(".txt"), "".join(lines[True]))
-    _replace(path.with_suffix(".others.txt"), "".join(lines[False]))
+    replace_text(path.with_suffix(".txt"), "".join(lines[True]))
+    replace_text(path.with_suffix(".others.txt"), "".join(lines[False]))
 
 
 def _uses(plans: Sequence[StreamFilePlan]) -> Counter[str]:
@@ -307,9 +308,3 @@ def _is_whole(path: Path, num_samples: int) -> bool:
 
 def _rows_name(index: int) -> str:
     return f".stream-{index:03d}.json"
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -26,6 +26,7 @@ def inspect(
 
     It needs no network and can be sent to somebody else; sounds in it are MP3.
     """
+    from pipeline.text_file import replace_text
     from wakebeam.inspecting import dataset_page
 
     place = out or Path(f"{data.rstrip('/').rpartition('/')[2]}.html")
@@ -37,9 +38,7 @@ def inspect(
         )
     with progress("inspect", "examples") as update:
         page = dataset_page(data, num_examples=examples, seed=seed, progress=update)
-    writing = place.with_name(f".{place.name}.writing")
-    writing.write_text(page, encoding="utf-8")
-    writing.replace(place)
+    replace_text(place, page)
     show(f"{place}: {len(page) / 1e6:.1f} MB, to be opened in a browser")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sys
 import threading
@@ -62,12 +63,10 @@ def record(
     say(f"{speaker} agrees to: {licence}. Enter ends a take, u takes the last back, q stops.")
     made = TakeFolder(folder, speaker)
     told = Told(status=say, verdict=say, level=_meter)
-    try:
-        with stopped_by_ctrl_c():
-            kept = record_takes(source.pieces, rate, made, takes, _typed(), told)
-    except Stopped:
-        kept = 0
-    show(f"{folder}: {kept} takes now, {len(made)} of {takes} in all by {speaker}")
+    before = len(made)
+    with contextlib.suppress(Stopped), stopped_by_ctrl_c():
+        record_takes(source.pieces, rate, made, takes, _typed(), told)
+    show(f"{folder}: {len(made) - before} takes now, {len(made)} of {takes} in all by {speaker}")
 
 
 def _typed() -> queue.Queue[str]:

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import soundfile
 
 from models.live_buffer import Piece
+from models.streaming import as_mono
 from pipeline.activity import find_active
 from pipeline.quality import faults, measure
+from pipeline.text_file import replace_text
 from pipeline.wav_file import replaced_wav, write_wav
 from schemas.errors import AudioError, RequestError
 from wakebeam.cutting import plain
@@ -91,7 +92,7 @@ def record_takes(
     wanted: int,
     keys: queue.Queue[str],
     told: Told,
-) -> int:
+) -> None:
     """Record until there are so many takes, or `q`.
 
     Args:
@@ -101,16 +102,13 @@ def record_takes(
         wanted: how many it shall hold.
         keys: what is typed, a line each.
         told: hears of each take.
-
-    Returns:
-        How many were kept in this call.
     """
-    watcher, kept = TakeWatcher(sample_rate_hz), 0
+    watcher = TakeWatcher(sample_rate_hz)
     told.status(f"take {len(folder) + 1} of {wanted}: say it")
     for piece in pieces:
         if len(folder) >= wanted:
             break
-        take = watcher.hear(_mono(piece.samples))
+        take = watcher.hear(as_mono(piece.samples))
         told.level(watcher.level_db, watcher.speaks)
         key = _next(keys)
         if key == QUIT:
@@ -123,10 +121,9 @@ def record_takes(
             take = watcher.finish()
         if take is None:
             continue
-        kept += _judge(take, sample_rate_hz, folder, told)
+        _judge(take, sample_rate_hz, folder, told)
         if len(folder) < wanted:
             told.status(f"take {len(folder) + 1} of {wanted}: say it")
-    return kept
 
 
 def record_ambient(
@@ -150,7 +147,7 @@ def record_ambient(
         how = {"samplerate": sample_rate_hz, "channels": 1, "subtype": "PCM_16", "format": "WAV"}
         with soundfile.SoundFile(temporary, "w", **how) as file:
             for piece in pieces:
-                x = _mono(piece.samples)[:left]
+                x = as_mono(piece.samples)[:left]
                 file.write(x)
                 left -= len(x)
                 progress(round(seconds - left / sample_rate_hz), round(seconds))
@@ -187,26 +184,20 @@ def write_licence(folder: Path, licence: str, speaker: str) -> None:
     if consent not in lines:
         folder.mkdir(parents=True, exist_ok=True)
         text = "\n".join([licence, *lines[1:], consent]) + "\n"
-        path.write_text(text, encoding="utf-8")
+        replace_text(path, text)
 
 
-def _judge(take: FloatArray, rate: int, folder: TakeFolder, told: Told) -> int:
+def _judge(take: FloatArray, rate: int, folder: TakeFolder, told: Told) -> None:
     try:
         cut, wrong = cut_take(take, rate)
     except AudioError as error:
         told.verdict(f"not kept: {error.received}")
-        return 0
+        return
     if wrong:
         told.verdict(f"not kept: {'; '.join(wrong)}")
-        return 0
+        return
     path = folder.add(cut, rate)
     told.verdict(f"kept: {path.name}, {len(cut) / rate:.2f} s")
-    return 1
-
-
-def _mono(samples: np.ndarray) -> FloatArray:
-    x = samples.astype(np.float32) / np.float32(32768.0 if samples.dtype == np.int16 else 1.0)
-    return np.asarray(x.reshape(len(x), -1).mean(axis=1), np.float32)
 
 
 def _next(keys: queue.Queue[str]) -> str | None:

@@ -78,7 +78,8 @@ def write(recordings: Sequence[LabelledRecording]) -> str:
 
 def duration_s(text: str) -> float | None:
     """Return the length that a file of JAMS gives its recording, if it does."""
-    found = json.loads(text).get("file_metadata", {}).get("duration")
+    about = json.loads(text).get("file_metadata")
+    found = about.get("duration") if isinstance(about, dict) else None
     return float(found) if isinstance(found, int | float) else None
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from pipeline.labels import audacity, jams, table
 from pipeline.labels.rows import Row, wrong
+from pipeline.text_file import replace_text
 from schemas.errors import RequestError
 from schemas.labels import LabelledRecording
 
@@ -24,15 +25,15 @@ class _Format(NamedTuple):
     read: Callable[[Path, str], Iterator[Row]]
     write: Callable[[Sequence[LabelledRecording]], str]
     many: bool
+    duration_s: Callable[[str], float | None] = lambda text: None
 
 
 _FORMATS = {
     ".txt": _Format(audacity.read, audacity.write, many=False),
     ".csv": _Format(table.read, table.write_csv, many=True),
     ".tsv": _Format(table.read, table.write_tsv, many=True),
-    ".jams": _Format(jams.read, jams.write, many=False),
+    ".jams": _Format(jams.read, jams.write, many=False, duration_s=jams.duration_s),
 }
-LABEL_SUFFIXES = tuple(_FORMATS)
 
 
 def read_labels(path: Path, *, sort: bool = False) -> list[LabelledRecording]:
@@ -59,7 +60,7 @@ def read_labels(path: Path, *, sort: bool = False) -> list[LabelledRecording]:
         if row.label.offset_s < row.label.onset_s:
             raise wrong(path, row.where, "ends before it starts")
         by_name.setdefault(row.recording or f"{path.stem}.wav", []).append(row)
-    duration_s = jams.duration_s(text) if form.read is jams.read else None
+    duration_s = form.duration_s(text)
     return [
         LabelledRecording(name, tuple(row.label for row in _sorted(path, rows, sort)), duration_s)
         for name, rows in (by_name or {f"{path.stem}.wav": []}).items()
@@ -100,9 +101,7 @@ def write_labels(recordings: Sequence[LabelledRecording], path: Path) -> None:
             f"{len(recordings)} recordings don't fit into {path}",
             expected="a format of many recordings (.csv, .tsv), or a folder",
         )
-    writing = path.with_name(f".{path.name}.writing")
-    writing.write_text(form.write(recordings), encoding="utf-8", newline="")
-    writing.replace(path)
+    replace_text(path, form.write(recordings))
 
 
 def _format(path: Path) -> _Format:

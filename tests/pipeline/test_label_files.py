@@ -114,6 +114,8 @@ def test_jams_of_other_makers_is_read(tmp_path) -> None:
         Label(1.1, 1.3, "cat", confidence=0.5), Label(2.0, 3.5, "dog", confidence=1.0),
     )  # fmt: skip
     assert read.duration_s == 9.0
+    (bare,) = read_labels(_write(tmp_path / "y.jams", json.dumps(value | {"file_metadata": []})))
+    assert bare.duration_s is None
 
 
 @pytest.mark.parametrize(
