@@ -23,6 +23,7 @@ hears the same streams where POCKETSPHINX_PYTHON names an interpreter that has i
 from __future__ import annotations
 
 import argparse
+import bisect
 import json
 import os
 import shutil
@@ -40,7 +41,7 @@ from models.event_matching import match_events
 from pipeline.recipe_template import recipe_template
 from schemas.canonical import digest
 from schemas.detection import Detection
-from wakebeam.stream_evaluation import read_events
+from wakebeam.stream_scoring import read_events
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared/data"
@@ -59,6 +60,8 @@ _SPOKEN = {
 }
 """Folders of spoken sentences: the pattern that gives them to test, training or validation, and
 the accents in which they are spoken."""
+_EXPONENTS = range(-50, 1, 5)
+"""PocketSphinx's thresholds are tried as powers of ten, as its documentation advises."""
 _DIGIT_SPEAKER = r"\d_([a-z]+)_\d+\.wav$"
 _RECIPE, _RESULT = "recipe.yaml", "result.json"
 _FOLD = r"(?:^|/)(\d)-"
@@ -269,19 +272,31 @@ def pocketsphinx(name: str) -> list[str]:
     interpreter = os.environ.get("POCKETSPHINX_PYTHON")
     if not interpreter:
         return []
+    counts: dict[int, dict[str, float]] = {}
+
+    def counted(exponent: int) -> dict[str, float]:
+        if exponent not in counts:
+            counts[exponent] = _pocketsphinx_at(interpreter, name, exponent)
+        return counts[exponent]
+
+    for limit in LIMITS:
+        bisect.bisect_left(  # a higher threshold alarms less: the lowest that keeps the limit
+            _EXPONENTS, True, key=lambda e: counted(e)["false_accepts_per_hour"] <= limit + 1e-9
+        )
+    cells = [fewest_misses({"sweep": list(counts.values())}, limit) for limit in LIMITS]
+    said = ["-" if c is None else _percent(c) for c in cells]
+    return [f"{name}, PocketSphinx", *said, "", "", ""]
+
+
+def _pocketsphinx_at(interpreter: str, name: str, exponent: int) -> dict[str, float]:
+    """Its counts at a threshold of 10 to the exponent."""
     stream = ROOT / f"accuracy-stream-{name}"
     script = str(Path(__file__).parent / "pocketsphinx_peer.py")
-    words = [interpreter, script, str(stream), KEYWORDS[name].pronounced]
+    words = [interpreter, script, str(stream), KEYWORDS[name].pronounced, f"1e{exponent}"]
     said = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
-    found = {"sweep": [_counted(stream, name, heard) for heard in json.loads(said).values()]}
-    cells = [fewest_misses(found, limit) for limit in LIMITS]
-    return [
-        f"{name}, PocketSphinx",
-        *("-" if c is None else _percent(c) for c in cells),
-        "",
-        "",
-        "",
-    ]
+    found = _counted(stream, name, json.loads(said))
+    print(f"{name}: PocketSphinx at 1e{exponent}: {found}", file=sys.stderr, flush=True)
+    return found
 
 
 def _counted(stream: Path, name: str, heard: list[tuple[str, float]]) -> dict[str, float]:

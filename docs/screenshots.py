@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.browser import open_page  # noqa: E402
-from wakebeam.inspecting import dataset_page  # noqa: E402
+from wakebeam.dataset_page import dataset_page  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
 

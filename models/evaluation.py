@@ -25,7 +25,7 @@ from models.plots import det_curve, miss_curve
 from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
 from models.scoring import score_split
-from models.slices import Matched, false_accepts_by, misses_by, put_down_to, sounding
+from models.slices import Matched, false_accepts_by, misses_by, put_down_to, sound_at
 from models.takes import miss_interval
 from models.worst_clips import FloatArray, WorstClip, cut_from, worst_clips, write_clips
 from pipeline.input_dataset import judged_examples, read_dataset
@@ -233,7 +233,7 @@ def judge(
                 "time_s": round(d.time_s, 3),
                 "label": d.label,
                 "score": round(d.score, 4),
-                "on": _on(r, d),
+                "on": sound_at(r.events, d),
             }
             for r, d in _false_accepts(matched)[:_NUM_WORST]
         ],
@@ -314,9 +314,3 @@ def _misses(matched: Matched) -> list[tuple[ScoredRecording, ReferenceEvent]]:
 def _false_accepts(matched: Matched) -> list[tuple[ScoredRecording, Detection]]:
     rows = [(r, d) for r, m in matched for d in m.false_accepts]
     return sorted(rows, key=lambda row: (-row[1].score, row[0].name))
-
-
-def _on(recording: ScoredRecording, detection: Detection) -> str:
-    """What sounded at a false accept."""
-    event = sounding(recording.events, detection)
-    return (event.source or event.label) if event else "background alone"

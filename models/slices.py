@@ -86,6 +86,12 @@ def put_down_to(events: Sequence[ReferenceEvent], detection: Detection, otherwis
     return (event.source if event else "") or otherwise
 
 
+def sound_at(events: Sequence[ReferenceEvent], detection: Detection) -> str:
+    """Return in words what sounded at a detection: a clip, a label, or the background alone."""
+    event = sounding(events, detection)
+    return (event.source or event.label) if event else _BACKGROUND
+
+
 def _keywords(recording: ScoredRecording, found: Matching) -> Iterable[_Keyword]:
     missed = {id(event) for event in found.misses}
     last_keyword_s = last_event_s = -math.inf

@@ -1,48 +1,19 @@
-"""`wakebeam evaluate --stream`: a detector on long recordings with known events.
+"""`wakebeam evaluate --stream`: a detector judged on long recordings with known events.
 
-What is judged is the exported step with LiteRT, sample by sample as a device would hear it; of a
-trained model that wasn't exported the same step is made for the occasion. The threshold is the
-model's own, chosen on validation. The sweep is shown beside it, and the best point on this stream
-is named as what it is: chosen on this stream. Memory holds scores only, 2 MB an hour for a keyword.
+The threshold is the model's own, chosen on validation. The sweep is shown beside it, and the best
+point on this stream is named as what it is: chosen on this stream.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from models.evaluation import Report, judge, write_report
-from models.export_folder import METADATA_NAME
 from models.operating_points import choose_point, limit_of, sweep
-from models.streaming import StreamingDetector
 from models.worst_clips import FloatArray, WorstClip
-from pipeline.audio_file import stream_audio
-from pipeline.audio_spans import cut_spans
-from pipeline.labels.label_files import labels_of
-from pipeline.scratch_folder import scratch_folder
-from pipeline.stream_leaks import require_no_leaks
-from pipeline.stream_writer import file_digest, read_stream_set
-from schemas.detection import ReferenceEvent, ScoredRecording
-from schemas.errors import DatasetError, RequestError
-from schemas.recipe import Evaluation
-from schemas.stream_set import StreamSet
-from wakebeam.model_leaks import leaks_into
-
-Progress = Callable[[int, int], None]
-_NOT_CHECKED = "not checked: nothing says where the sounds of this recording are from"
-
-
-@dataclass(frozen=True)
-class _Material:
-    """Recordings with their events, and what the report says of them."""
-
-    recordings: tuple[tuple[Path, tuple[ReferenceEvent, ...]], ...]
-    about: dict[str, Any]
+from wakebeam.stream_scoring import HeardStream, Progress, hear_stream
 
 
 def evaluate_stream(
@@ -60,7 +31,7 @@ def evaluate_stream(
     Args:
         model: an export, or a trained and evaluated model.
         stream: a stream set's folder, or a recording.
-        labels: of a recording, in a format that `wakebeam labels` reads; None for a stream set.
+        labels: of a recording.
         out: folder of the report; beside the model if None.
         data: the data set that the model was trained on, where it doesn't lie beside it.
         allow_leak: judge also what the model was trained on, and say so.
@@ -70,196 +41,26 @@ def evaluate_stream(
         The report and its folder.
 
     Raises:
-        RequestError: the labels are wrong, name no keyword, or lie beyond the recording; or the
-            detector finds sound events.
-        DatasetError: the stream set is damaged, or the model was trained on some of it.
+        RequestError, DatasetError: as `hear_stream` does.
     """
-    with _stream_of(model) as detector:
-        detector.require("keywords")
-        if labels is None:
-            made = read_stream_set(stream)
-            material = _of_set(stream, made, detector)
-            material.about["leak_check"] = _leak_check(made, detector, model, data, allow_leak)
-        else:
-            events = _labelled(labels, detector.labels, stream.name)
-            material = _Material(
-                ((stream, events),), {"name": stream.name, "leak_check": _NOT_CHECKED}
-            )
-        scored = _scores(detector, material, labels, progress)
-        report = _judged(detector, scored, material.about)
-        heard = stream.stem if stream.is_file() else stream.resolve().name
-        folder = out or model.resolve().parent / f"{model.resolve().name}-on-{heard}"
-        paths = {path.name: path for path, _ in material.recordings}
-        title = f"{detector.metadata['name']} on {stream.name}"
+    heard = hear_stream(model, stream, labels, data=data, allow_leak=allow_leak, progress=progress)
+    report = _judged(heard)
+    name = stream.stem if stream.is_file() else stream.resolve().name
+    folder = out or model.resolve().parent / f"{model.resolve().name}-on-{name}"
 
-        def cut(clips: Sequence[WorstClip]) -> list[FloatArray]:
-            return _cut(paths, clips, detector.sample_rate_hz)
+    def cut(clips: Sequence[WorstClip]) -> list[FloatArray]:
+        return heard.cut([(clip.recording, clip.start_s, clip.stop_s) for clip in clips])
 
-        write_report(folder, title, report, cut, detector.sample_rate_hz)
+    title = f"{heard.metadata['name']} on {stream.name}"
+    write_report(folder, title, report, cut, heard.sample_rate_hz)
     return report, folder
 
 
-def read_events(
-    labels: Path, keywords: Sequence[str], recording: str
-) -> tuple[ReferenceEvent, ...]:
-    """Read what a recording holds from a file of labels; what isn't a keyword is another sound.
-
-    Args:
-        labels: of any format that `wakebeam labels` reads.
-        keywords: labels of keywords.
-        recording: file name, which is looked for where the labels are of several.
-
-    Raises:
-        RequestError: not readable, a line is wrong, or the recording isn't in it.
-    """
-    events = []
-    for one in labels_of(labels, recording).labels:
-        if one.offset_s == one.onset_s:
-            raise RequestError(
-                f"{labels} has a label {one.label!r} without length at {one.onset_s:g} s",
-                expected="the start and the end of what is heard",
-            )
-        label = one.label.strip()
-        kind = "keyword" if label in keywords else "other"
-        events.append(ReferenceEvent(one.onset_s, one.offset_s, label, kind))
-    return tuple(events)
-
-
-@contextlib.contextmanager
-def _stream_of(model: Path) -> Iterator[StreamingDetector]:
-    """The streaming detector of an export, or of a trained model."""
-    if (model / METADATA_NAME).exists() or not (model / "model.json").exists():
-        yield StreamingDetector(model)
-        return
-    from models.export import write_stream
-
-    with scratch_folder(model.resolve().parent, "judging") as scratch:
-        write_stream(model, scratch)
-        yield StreamingDetector(scratch)
-
-
-def _labelled(labels: Path, keywords: Sequence[str], recording: str) -> tuple[ReferenceEvent, ...]:
-    events = read_events(labels, keywords, recording)
-    if events and not any(event.kind == "keyword" for event in events):
-        named = ", ".join(sorted({event.label for event in events})[:8])
-        raise RequestError(
-            f"{labels} has no keyword among its labels ({named})",
-            expected=f"labels called {', '.join(keywords)}, as the detector knows them",
-        )
-    return events
-
-
-def _of_set(folder: Path, made: StreamSet, detector: StreamingDetector) -> _Material:
-    """The recordings of a stream set, each compared with its checksum."""
-    if not set(made.labels) & set(detector.labels):
-        raise RequestError(
-            f"{folder} has keywords {', '.join(made.labels)}",
-            expected=f"some of {', '.join(detector.labels)}, which the detector knows",
-        )
-    clips = {clip.clip_id: clip for clip in made.clips}
-    rate = made.sample_rate_hz
-    recordings = []
-    for file in made.files:
-        if not (folder / file.name).is_file() or file_digest(folder / file.name) != file.sha256:
-            raise DatasetError(
-                f"{folder / file.name} is missing or has other bytes than when it was made",
-                fix="make it again: delete it and run the same `wakebeam stream-set`",
-            )
-        events = []
-        for event in file.events:
-            clip = clips[event.clip]
-            known = clip.kind != "keyword" or clip.label in detector.labels
-            events.append(
-                ReferenceEvent(
-                    event.onset_samples / rate,
-                    (event.onset_samples + event.num_samples) / rate,
-                    clip.label,
-                    clip.kind if known else "other keyword",
-                    event.snr_db,
-                    clip.clip_id,
-                    "" if clip.speaker.startswith("file ") else clip.speaker,
-                )
-            )
-        recordings.append((folder / file.name, tuple(events)))
-    about = {
-        "name": folder.resolve().name,
-        "identity": made.identity(),
-        "options": made.made_from["options"],
-        "clips": made.counts["clips"],
-    }
-    return _Material(tuple(recordings), about)
-
-
-def _leak_check(
-    made: StreamSet, detector: StreamingDetector, model: Path, data: str | None, allow: bool
-) -> str:
-    beside = data or str(model.resolve().parent / "data")
-    leaks, how = leaks_into(detector.metadata.get("card", {}), made, beside)
-    if leaks is None:
-        return how
-    if not allow:
-        advice = "judge on a stream of other material; --allow-leak judges all the same"
-        require_no_leaks(leaks, "what the model was trained on", advice)
-    if leaks:
-        return f"{len(leaks)} of {len(made.clips)} clips are in what the model was trained on"
-    return f"none of {len(made.clips)} clips is in what the model was trained on ({how})"
-
-
-def _scores(
-    detector: StreamingDetector,
-    material: _Material,
-    labels: Path | None,
-    progress: Progress | None,
-) -> list[ScoredRecording]:
-    """Hear each recording from its start, with a fresh memory."""
-    scored = []
-    heard = 0
-    lengths = [max((e.offset_s for e in events), default=0.0) for _, events in material.recordings]
-    for path, events in material.recordings:
-        detector.reset()
-        times, scores, samples = [], [], 0
-        for block in stream_audio(path, detector.sample_rate_hz):
-            found = detector.process(block)
-            times.append(found.times_s)
-            scores.append(found.scores)
-            samples += len(block)
-            if progress is not None:
-                seconds = heard + samples // detector.sample_rate_hz
-                progress(seconds, max(seconds, round(sum(lengths))))
-        last = detector.finish()
-        seconds_long = samples / detector.sample_rate_hz
-        heard += round(seconds_long)
-        if events and events[-1].onset_s > seconds_long:
-            raise RequestError(
-                f"{labels or path} has an event at {events[-1].onset_s:g} s, but {path} is "
-                f"{seconds_long:.1f} s long",
-                expected="labels in seconds of this recording",
-            )
-        scored.append(
-            ScoredRecording(
-                path.name,
-                seconds_long,
-                np.concatenate([*times, last.times_s]),
-                np.concatenate([*scores, last.scores]),
-                events,
-            )
-        )
-    return scored
-
-
-def _judged(
-    detector: StreamingDetector, scored: Sequence[ScoredRecording], about: dict[str, Any]
-) -> Report:
+def _judged(heard: HeardStream) -> Report:
     """Count at the model's own threshold; the best on this stream is shown as that."""
-    metadata = detector.metadata
-    asked = metadata.get("card", {}).get("evaluation", {})
-    judging = Evaluation.model_validate(
-        asked
-        | {"debounce_s": metadata["debounce_s"], "hit_window_s": metadata["hit_window_s"]}
-        | {"patience": metadata.get("patience", 1)}
-    )
-    points = sweep(scored, detector.labels, **judging.rule())
-    report = judge(scored, detector.labels, detector.threshold, judging, points)
+    judging = heard.judging()
+    points = sweep(heard.recordings, heard.labels, **judging.rule())
+    report = judge(heard.recordings, heard.labels, heard.threshold, judging, points)
     limit = judging.max_false_accepts_per_hour
     best = choose_point(points, limit)
     rates = {
@@ -269,22 +70,9 @@ def _judged(
     values = report.values | {
         "chosen_on": "validation",
         "judged_on": "stream",
-        "stream": about,
+        "stream": heard.about,
         "chosen_on_this_stream": asdict(best) | rates | limit_of(best, limit),
     }
-    if metadata.get("measured_on_validation"):
-        values["validation"] = metadata["measured_on_validation"]
+    if heard.metadata.get("measured_on_validation"):
+        values["validation"] = heard.metadata["measured_on_validation"]
     return Report(values, points, report.chosen)
-
-
-def _cut(paths: dict[str, Path], clips: Sequence[WorstClip], rate: int) -> list[FloatArray]:
-    """The stretches that the clips name; each recording is read once."""
-    cut: dict[int, FloatArray] = {}
-    for name, path in paths.items():
-        of = [i for i, clip in enumerate(clips) if clip.recording == name]
-        spans = [
-            (max(0, round(clips[i].start_s * rate)), max(0, round(clips[i].stop_s * rate)))
-            for i in of
-        ]
-        cut |= dict(zip(of, cut_spans(path, rate, spans), strict=True))
-    return [cut[i] for i in range(len(clips))]

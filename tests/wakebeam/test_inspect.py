@@ -12,8 +12,8 @@ import pytest
 from beam_jobs.stored import read_dataset
 from schemas.scene import PlacedEvent, SceneSpec
 from tests.browser import barriers, open_page, wait_until
-from wakebeam.inspecting import _page
 from wakebeam.onset_law import BINS, expected_onsets
+from wakebeam.page_file import fill_page
 from wakebeam.sound_pictures import envelope, small_copy, spectrogram
 
 HOSTILE = "<script>alert(1)</script>.wav"
@@ -63,7 +63,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_names_stay_names(page) -> Non
     assert not re.search(r'(?:src|href)="?(?!data:)[^"\s>]', text)
     assert "default-src 'none'" in text
     values = {"title": HOSTILE, "examples": [{"source": HOSTILE}], "u": "\u2028 & </script>"}
-    made = _page("dataset", HOSTILE, values)
+    made = fill_page("dataset", HOSTILE, values)
     assert "alert(1)</script>" not in made
     assert _data(made) == values
 
@@ -149,7 +149,7 @@ def test_a_hostile_clip_is_text_in_a_browser(trained, tmp_path, page) -> None:
             "snr_db": 3,
         }
     ]
-    (tmp_path / "x.html").write_text(_page("dataset", HOSTILE, values), encoding="utf-8")
+    (tmp_path / "x.html").write_text(fill_page("dataset", HOSTILE, values), encoding="utf-8")
     with open_page((tmp_path / "x.html").as_uri()) as tab:
         assert tab.title() == HOSTILE
         assert tab.locator("article script").count() == 0

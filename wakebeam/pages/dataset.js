@@ -1,28 +1,4 @@
-"use strict";
-const DATA = JSON.parse(document.getElementById("data").textContent);
-const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"];
-const byId = (id) => document.getElementById(id);
-
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-function table(caption, head, rows) {
-  const isNumber = head.map((_, i) => rows.length > 0 && rows.every((row) => /^-?[\d.,]+$/.test(row[i])));
-  const cell = (tag, value, i) => make(tag, { className: isNumber[i] ? "n" : "", textContent: value });
-  return make("table", {}, make("caption", { textContent: caption }),
-    make("thead", {}, make("tr", {}, ...head.map((name, i) => cell("th", name, i)))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((value, i) => cell("td", value, i))))));
-}
-
-function svg(tag, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
+const DATA = JSON.parse(byId("data").textContent);
 
 // A histogram: [x, count] of each bar, and what the law expects of each, if it is known.
 function chart({ title, unit, bars, law }) {
@@ -50,58 +26,10 @@ function chart({ title, unit, bars, law }) {
 const labels = [...new Set(DATA.examples.flatMap((e) => e.events.map((v) => v.label)))].sort();
 const colourOf = (label) => COLOURS[labels.indexOf(label) % COLOURS.length];
 
-function waveform(canvas, lows, highs) {
-  canvas.width = lows.length;
-  canvas.height = 100;
-  const draw = canvas.getContext("2d");
-  draw.fillStyle = "#0072b2";
-  lows.forEach((low, i) => draw.fillRect(i, 50 - highs[i] / 2, 1, Math.max(1, (highs[i] - low) / 2)));
-}
-
-// Rows for the names of spans, so that none covers another's.
-function rows(events) {
-  const ends = [];
-  return events.map((event) => {
-    let row = ends.findIndex((end) => end <= event.onset_s);
-    if (row < 0) row = ends.length;
-    ends[row] = Math.max(event.offset_s, event.onset_s + DATA.duration_s / 6);
-    return row;
-  });
-}
-
 function card(example) {
-  const audio = make("audio", { controls: true, preload: "none", src: example.audio });
-  audio.setAttribute("aria-label", `sound of ${example.id}`);
-  const canvas = make("canvas");
-  waveform(canvas, example.lows, example.highs);
-  const picture = make("img", { src: example.picture, alt: `spectrogram of ${example.id}, up to ${DATA.rate_hz / 2} Hz` });
-  const head = make("div", { className: "playhead" });
-  const sound = make("div", { className: "sound" }, canvas, picture);
-  const row = rows(example.events);
-  example.events.forEach((event, i) => {
-    const name = make("b", { textContent: `${event.label} ${event.snr_db} dB` });
-    name.style.top = `${row[i] * 1.1}rem`;
-    const span = make("div", { className: event.kind === "keyword" ? "span" : "span other" }, name);
-    span.style.left = `${100 * event.onset_s / DATA.duration_s}%`;
-    span.style.width = `${100 * (event.offset_s - event.onset_s) / DATA.duration_s}%`;
-    span.style.borderColor = colourOf(event.label);
-    sound.append(span);
-  });
-  sound.append(head);
-  sound.addEventListener("click", (click) => {
-    const box = sound.getBoundingClientRect();
-    audio.currentTime = DATA.duration_s * (click.clientX - box.left) / box.width;
-    audio.play();
-  });
-  const move = () => {
-    head.style.left = `${100 * audio.currentTime / DATA.duration_s}%`;
-    if (!audio.paused) requestAnimationFrame(move);
-  };
-  audio.addEventListener("play", () => {
-    document.querySelectorAll("audio").forEach((other) => other === audio || other.pause());
-    move();
-  });
-  audio.addEventListener("seeked", move);
+  const spans = example.events.map((event) => ({ ...event, text: `${event.label} ${event.snr_db} dB`,
+    colour: colourOf(event.label), dashed: event.kind !== "keyword" }));
+  const { sound, audio } = player({ ...example, name: example.id, duration_s: DATA.duration_s }, spans, DATA.rate_hz);
   const list = table("", ["label", "kind", "from s", "to s", "SNR dB", "source"], example.events.map((event) =>
     [event.label, event.kind, event.onset_s.toFixed(3), event.offset_s.toFixed(3), event.snr_db, event.source]));
   const more = make("details", {}, make("summary", { textContent: "events, backgrounds and plan" }), list,

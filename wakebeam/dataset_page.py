@@ -1,21 +1,16 @@
-"""`wakebeam inspect`: a data set as one page: what it holds, and some of it to see and hear.
+"""`wakebeam inspect DATASET`: one page: what it holds, and some of it to see and hear.
 
 Figures of the whole come from the manifests. Spacing and the law of placement need the plans, which
 are read from up to ten times as many examples as are shown; of those a third each is drawn by
 chance, has the worst SNR, or is the most crowded.
-
-The page needs no network: pictures, sounds (MP3) and data are inside it. Names come from files and
-are never taken for markup: the data is JSON without `<`, and the script only sets texts.
 """
 
 from __future__ import annotations
 
-import html
 import json
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -29,13 +24,13 @@ from schemas.recipe import SPLITS, Recipe
 from schemas.scene import ScenePlan, SceneSpec
 from schemas.stored_dataset import StoredDataset
 from wakebeam.onset_law import BINS, expected_onsets
+from wakebeam.page_file import fill_page
 from wakebeam.sound_pictures import envelope, small_copy, spectrogram
 
 Progress = Callable[[int, int], None]
 _SCANNED = 10
 _MOST_BARS = 60
 _NO_DB = 999.0
-_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
 def dataset_page(
@@ -77,20 +72,7 @@ def dataset_page(
         "charts": _charts(stored, plans, rng),
         "examples": shown,
     }
-    return _page("dataset", stored.first.name, values)
-
-
-def _page(name: str, title: str, values: Mapping[str, Any]) -> str:
-    """Fill a template of `pages` with its style, script and data."""
-    folder = resources.files("wakebeam") / "pages"
-    parts = {
-        "title": html.escape(title),
-        "style": (folder / "page.css").read_text(encoding="utf-8"),
-        "script": (folder / f"{name}.js").read_text(encoding="utf-8"),
-        "data": json.dumps(values, allow_nan=False).translate(_ESCAPES),
-    }
-    pieces = (folder / f"{name}.html").read_text(encoding="utf-8").split("@")
-    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+    return fill_page("dataset", stored.first.name, values)
 
 
 def _scan(stored: StoredDataset, rng: np.random.Generator, most: int) -> Iterator[StoredExample]:
