@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,14 +22,18 @@ _SWITCHES = [
 
 
 @contextlib.contextmanager
-def open_page(address: str) -> Iterator[Any]:
-    """Yield Playwright's page at an address; `problems` collects errors and requests elsewhere."""
+def open_page(address: str, microphone: Path | None = None) -> Iterator[Any]:
+    """Yield Playwright's page at an address; `problems` collects errors and requests elsewhere.
+
+    A file of sound can be the browser's microphone: 16-bit PCM, heard again and again.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")
     with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=path, args=_SWITCHES)
+        switches = [*_SWITCHES, *(_fake(microphone) if microphone else ())]
+        browser = engine.chromium.launch(executable_path=path, args=switches)
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
         page.problems = []
         page.on("console", lambda m: m.type == "error" and page.problems.append(m.text))
@@ -37,6 +42,14 @@ def open_page(address: str) -> Iterator[Any]:
         page.goto(address)
         yield page
         browser.close()
+
+
+def _fake(microphone: Path) -> list[str]:
+    return [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={microphone}",
+    ]
 
 
 def wait_until(page: Any, expression: str, seconds: float = 30.0) -> None:

@@ -26,6 +26,7 @@ from wakebeam import (
     model_verbs,
     record_verbs,
     stream_verbs,
+    studio_verbs,
     whole_verbs,
 )
 from wakebeam.app import APP
@@ -41,12 +42,13 @@ VERBS = (
     label_verbs,
     inspect_verbs,
     record_verbs,
+    studio_verbs,
 )
 """The modules that add verbs to the application when they are imported."""
 
 _ORDER = (
     "init check run synth verify inspect train retrain stream_set evaluate export detect mine "
-    "labels cut record regenerate speak rooms noises effects doctor demo"
+    "labels cut record studio regenerate speak rooms noises effects doctor demo"
 ).split()
 APP.registered_commands.sort(key=lambda verb: _ORDER.index(getattr(verb.callback, "__name__", "")))
 _REPEATED = ("--keyword", "--negative", "--near-miss", "--background")

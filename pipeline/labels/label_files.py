@@ -90,12 +90,15 @@ def labels_of(path: Path, recording: str) -> LabelledRecording:
 
 
 def write_labels(recordings: Sequence[LabelledRecording], path: Path) -> None:
-    """Write a file of labels, by its suffix; it is whole or as it was.
+    """Write a file of labels, by its suffix; it is whole or as it was, and can be read again.
 
     Raises:
-        RequestError: the format can't hold it.
+        RequestError: the format can't hold it, or labels aren't sorted or overlap.
     """
     form = _format(path)
+    for one in recordings:
+        rows = [Row(f"label {i}", one.name, label) for i, label in enumerate(one.labels, start=1)]
+        _sorted(path, rows, sort=False)
     if len(recordings) != 1 and not form.many:
         raise RequestError(
             f"{len(recordings)} recordings don't fit into {path}",

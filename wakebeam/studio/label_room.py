@@ -1,0 +1,279 @@
+"""The room to label in: stretches of long recordings to see, hear and mark.
+
+A recording is read once into a scratch file of mono samples, so that every view is a seek,
+however long the recording and whatever its format. Labels lie beside it as an Audacity track,
+NAME.txt. Each save names the revision that it began from: where the file has changed since, in
+another tab or program, nothing is written and the page asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import math
+import tempfile
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+from aiohttp import web
+
+from models.streaming import StreamingDetector
+from pipeline.activity import frame_power_db
+from pipeline.audio_file import AUDIO_SUFFIXES, stream_audio, to_int16
+from pipeline.labels.label_files import read_labels, write_labels
+from schemas.errors import RequestError
+from schemas.labels import Label, LabelledRecording
+from wakebeam.detecting import Collected, file_source, listen
+from wakebeam.sound_pictures import envelope, spectrogram
+from wakebeam.studio.place import PLACE
+
+RATE_HZ = 24_000
+_OPEN_AT_ONCE = 4
+_LONGEST_VIEW_S = 120.0
+_FRAME_S = 0.01
+_OVER_MEDIAN_DB, _BELOW_PEAK_DB = 9.0, 35.0
+_JOINED_S, _SHORTEST_S = 0.3, 0.08
+_MOST_TEXT = 200
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A recording's samples in a scratch file, and what it was made from."""
+
+    samples: npt.NDArray[np.int16]
+    stamp: tuple[int, int]
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / RATE_HZ
+
+    def view(self, request: web.Request) -> tuple[npt.NDArray[np.int16], float]:
+        """The samples that a request's from_s and to_s name, and where they begin."""
+        from_s, to_s = _second(request, "from_s"), _second(request, "to_s")
+        if not 0.0 <= from_s < to_s <= from_s + _LONGEST_VIEW_S:
+            raise RequestError(f"from {from_s} to {to_s} s", expected="at most two minutes")
+        x = np.asarray(self.samples[round(from_s * RATE_HZ) : round(to_s * RATE_HZ)])
+        if not len(x):
+            raise RequestError(f"nothing from {from_s} s on")
+        return x, from_s
+
+
+class _Recordings:
+    """The recordings that were looked at last, decoded; they go with the studio."""
+
+    def __init__(self) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="wakebeam-studio-")
+        self._opened: OrderedDict[Path, _Opened] = OrderedDict()
+        self._turn = asyncio.Lock()
+        self.saving = asyncio.Lock()
+
+    async def open(self, path: Path) -> _Opened:
+        """Decode a recording, unless it is at hand and unchanged."""
+        async with self._turn:
+            stat = path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size)
+            found = self._opened.pop(path, None)
+            if found is None or found.stamp != stamp:
+                name = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
+                place = Path(self._scratch.name) / name
+                samples = await asyncio.to_thread(_decode, path, place)
+                found = _Opened(samples, stamp)
+            self._opened[path] = found
+            while len(self._opened) > _OPEN_AT_ONCE:
+                self._opened.popitem(last=False)
+            return found
+
+    def close(self) -> None:
+        """Remove the scratch files."""
+        self._scratch.cleanup()
+
+
+_RECORDINGS = web.AppKey("recordings", _Recordings)
+
+
+async def context(app: web.Application) -> AsyncIterator[None]:
+    """Hold the scratch files while the studio is open."""
+    app[_RECORDINGS] = _Recordings()
+    yield
+    app[_RECORDINGS].close()
+
+
+async def list_recordings(request: web.Request) -> web.Response:
+    """GET: every recording, and whether it has labels."""
+    place = request.app[PLACE]
+    names = await asyncio.to_thread(place.recordings)
+    rows = [
+        {"name": name, "labelled": _labels_path(place.folder / name).exists()} for name in names
+    ]
+    return web.json_response({"recordings": rows, "model": place.model is not None})
+
+
+async def get_recording(request: web.Request) -> web.Response:
+    """GET name: its length and its labels."""
+    path = _recording(request)
+    opened = await request.app[_RECORDINGS].open(path)
+    return web.json_response(_labelled(path) | {"duration_s": opened.duration_s})
+
+
+async def get_stretch(request: web.Request) -> web.Response:
+    """GET name, from_s, to_s: waveform, spectrogram, and where there is sound."""
+    opened = await request.app[_RECORDINGS].open(_recording(request))
+    x, from_s = opened.view(request)
+
+    def draw() -> dict[str, Any]:
+        lows, highs = envelope(x)
+        picture = spectrogram(x, RATE_HZ)
+        active = [(from_s + a, from_s + b) for a, b in active_stretches(x, RATE_HZ)]
+        return {"lows": lows, "highs": highs, "picture": picture, "active": active}
+
+    return web.json_response(await asyncio.to_thread(draw))
+
+
+async def get_sound(request: web.Request) -> web.Response:
+    """GET name, from_s, to_s: the stretch as a WAV file."""
+    opened = await request.app[_RECORDINGS].open(_recording(request))
+    x, _ = opened.view(request)
+    out = io.BytesIO()
+    soundfile.write(out, x, RATE_HZ, format="WAV", subtype="PCM_16")
+    return web.Response(body=out.getvalue(), content_type="audio/wav")
+
+
+async def put_labels(request: web.Request) -> web.Response:
+    """PUT name, with {revision, labels}: write them; 409 where the file has another revision."""
+    path = _recording(request)
+    opened = await request.app[_RECORDINGS].open(path)
+    try:
+        sent = await request.json()
+        labels = _parsed(sent["labels"], opened.duration_s)
+        revision = sent["revision"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"these are no labels ({error!r})") from None
+    async with request.app[_RECORDINGS].saving:
+        if revision != _revision(path):
+            return web.json_response(_labelled(path), status=409)
+        made = LabelledRecording(path.name, labels, opened.duration_s)
+        await asyncio.to_thread(write_labels, [made], _labels_path(path))
+        return web.json_response({"revision": _revision(path)})
+
+
+async def post_proposals(request: web.Request) -> web.Response:
+    """POST name: what the detector finds in the recording, as stretches to accept or reject."""
+    path, model = _recording(request), request.app[PLACE].model
+    if model is None:
+        raise RequestError("no detector", fix="start the studio with --model EXPORT")
+    opened = await request.app[_RECORDINGS].open(path)
+
+    def find() -> list[dict[str, Any]]:
+        detector = StreamingDetector(model)
+        collected = Collected()
+        listen(detector, file_source(path, detector.sample_rate_hz), [collected])
+        return [
+            {
+                "onset_s": line["onset_s"],
+                "offset_s": min(
+                    opened.duration_s, line["offset_s" if "offset_s" in line else "time_s"]
+                ),
+                "label": line["label"],
+                "score": line["score"],
+            }
+            for line in collected.lines
+        ]
+
+    return web.json_response(await asyncio.to_thread(find))
+
+
+def active_stretches(x: npt.NDArray[np.int16], rate_hz: int) -> list[tuple[float, float]]:
+    """Return where there is sound, in seconds: what stands out of the stretch's median level.
+
+    Frames of 10 ms that are 9 dB over the median and within 35 dB of the loudest; pauses of less
+    than 0.3 s are inside, what is shorter than 80 ms is left out.
+    """
+    frame = round(_FRAME_S * rate_hz)
+    if len(x) < 2 * frame:
+        return []
+    steps = np.diff(x.astype(np.float32), prepend=np.float32(x[0])) / np.float32(32768.0)
+    db = frame_power_db(steps, frame)
+    active = db > max(float(np.median(db)) + _OVER_MEDIAN_DB, float(db.max()) - _BELOW_PEAK_DB)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], active.astype(np.int8), [0]))))
+    stretches: list[tuple[float, float]] = []
+    for a, b in (edges.reshape(-1, 2) * _FRAME_S).tolist():
+        if stretches and a - stretches[-1][1] < _JOINED_S:
+            stretches[-1] = (stretches[-1][0], b)
+        else:
+            stretches.append((a, b))
+    return [(round(a, 3), round(b, 3)) for a, b in stretches if b - a >= _SHORTEST_S]
+
+
+def _decode(path: Path, place: Path) -> npt.NDArray[np.int16]:
+    with place.open("wb") as file:
+        for block in stream_audio(path, RATE_HZ):
+            file.write(to_int16(block).tobytes())
+    return np.memmap(place, np.int16, "r")
+
+
+def _recording(request: web.Request) -> Path:
+    path = request.app[PLACE].inside(request.query.get("name", ""))
+    if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
+        raise web.HTTPNotFound
+    return path
+
+
+def _labels_path(recording: Path) -> Path:
+    return recording.with_suffix(".txt")
+
+
+def _revision(recording: Path) -> str:
+    """Names what the file of labels holds now; empty where there is none."""
+    try:
+        return hashlib.sha256(_labels_path(recording).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _labelled(recording: Path) -> dict[str, Any]:
+    revision, path = _revision(recording), _labels_path(recording)
+    labels = read_labels(path, sort=True)[0].labels if revision else ()
+    rows = [
+        {name: getattr(label, name) for name in Label.__slots__ if getattr(label, name) is not None}
+        for label in labels
+    ]
+    return {"revision": revision, "labels": rows}
+
+
+def _parsed(rows: Any, duration_s: float) -> tuple[Label, ...]:
+    labels = []
+    for row in rows:
+        label = Label(**row)
+        numbers = [label.onset_s, label.offset_s, label.low_hz, label.high_hz, label.confidence]
+        if not all(math.isfinite(float(n)) for n in numbers if n is not None):
+            raise ValueError("a number isn't finite")
+        if not 0.0 <= label.onset_s <= label.offset_s <= duration_s + 0.01:
+            raise ValueError(f"from {label.onset_s} to {label.offset_s} s")
+        if not isinstance(label.label, str) or len(label.label) > _MOST_TEXT:
+            raise ValueError(f"a label is a text of at most {_MOST_TEXT} characters")
+        labels.append(label)
+    return tuple(sorted(labels, key=lambda one: (one.onset_s, one.offset_s)))
+
+
+def _second(request: web.Request, name: str) -> float:
+    try:
+        return float(request.query[name])
+    except (KeyError, ValueError):
+        raise RequestError(f"{name} is no number") from None
+
+
+ROUTES = [
+    web.get("/api/recordings", list_recordings),
+    web.get("/api/recording", get_recording),
+    web.get("/api/stretch", get_stretch),
+    web.get("/api/sound", get_sound),
+    web.put("/api/labels", put_labels),
+    web.post("/api/proposals", post_proposals),
+]

@@ -1,0 +1,89 @@
+"""Where the studio reads and writes: nothing outside of its folders, whatever a page asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from models.export_folder import METADATA_NAME
+from pipeline.audio_file import AUDIO_SUFFIXES
+from schemas.errors import RequestError
+
+_MOST_FILES = 5000
+_DEEP = 6
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders of a run.
+
+    Attributes:
+        folder: recordings to label and trainings to watch, with what lies below.
+        takes: gets a folder for each keyword.
+        model: an export that listens and proposes, if there is one.
+
+    Raises:
+        RequestError: the folder isn't there, or the model isn't an export.
+    """
+
+    folder: Path
+    takes: Path
+    model: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_dir():
+            raise RequestError(f"{self.folder} is no folder", expected="one with recordings")
+        if self.model is not None and not (self.model / METADATA_NAME).is_file():
+            raise RequestError(
+                f"{self.model} is no export", expected="a folder that `wakebeam export` wrote"
+            )
+
+    def recordings(self) -> list[str]:
+        """Return the recordings below the folder, as paths from it with `/`, sorted."""
+        return sorted(self._below(lambda name: Path(name).suffix.lower() in AUDIO_SUFFIXES))
+
+    def trainings(self) -> list[str]:
+        """Return the folders below in which something is or was trained."""
+        return sorted(path.rpartition("/")[0] for path in self._below("history.json".__eq__))
+
+    def inside(self, name: str) -> Path:
+        """Return what a page calls by a path from the folder.
+
+        Raises:
+            HTTPNotFound: it isn't there, or lies elsewhere (`..`, an absolute path, a link).
+        """
+        return _inside(self.folder, name)
+
+    def take(self, name: str) -> Path:
+        """Return a take by its path from the folder of takes."""
+        return _inside(self.takes, name)
+
+    def _below(self, wanted) -> Iterator[str]:  # type: ignore[no-untyped-def]
+        found = 0
+        for path, folders, files in os.walk(self.folder):
+            relative = Path(path).relative_to(self.folder)
+            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            if len(relative.parts) >= _DEEP:
+                folders.clear()
+            for name in files:
+                if wanted(name) and found < _MOST_FILES and not name.startswith("."):
+                    found += 1
+                    yield (relative / name).as_posix()
+
+
+def _inside(folder: Path, name: str) -> Path:
+    try:
+        root = folder.resolve(strict=True)
+        path = (root / name).resolve(strict=True)
+    except (OSError, ValueError):
+        raise web.HTTPNotFound from None
+    if not path.is_relative_to(root) or path == root:
+        raise web.HTTPNotFound
+    return path
+
+
+PLACE = web.AppKey("place", Place)

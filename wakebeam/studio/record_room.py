@@ -1,0 +1,83 @@
+"""The room to record in: takes by voice from the browser's microphone, judged as they come."""
+
+from __future__ import annotations
+
+import queue
+import time
+from typing import Any
+
+from aiohttp import web
+
+from models.live_buffer import LiveBuffer
+from schemas.errors import RequestError
+from wakebeam.cutting import plain
+from wakebeam.detecting import live_pieces
+from wakebeam.recording import TakeFolder, Told, record_ambient, record_takes, write_licence
+from wakebeam.studio.microphone import Tell, hear
+from wakebeam.studio.place import PLACE
+
+_MOST_TAKES, _MOST_MINUTES = 10_000, 120.0
+
+
+async def record(request: web.Request) -> web.WebSocketResponse:
+    """A socket: keyword, speaker, licence, takes or ambient (minutes); texts are keys."""
+    asked = request.query
+    keyword, speaker = plain(asked.get("keyword", "")), plain(asked.get("speaker", ""))
+    licence = " ".join(asked.get("licence", "").split())
+    if not keyword or not speaker or not licence:
+        raise RequestError("a keyword, a speaker and a licence are needed")
+    takes, ambient = (
+        _between(asked, "takes", _MOST_TAKES),
+        _between(asked, "ambient", _MOST_MINUTES),
+    )
+    folder = request.app[PLACE].takes / keyword
+    keys: queue.Queue[str] = queue.Queue()
+
+    def work(buffer: LiveBuffer, rate_hz: int, tell: Tell) -> None:
+        if ambient:
+            path = folder.with_name("ambient") / time.strftime("room-%Y%m%d-%H%M%S.wav")
+            write_licence(path.parent, licence, speaker)
+            record_ambient(
+                live_pieces(buffer), rate_hz, path, 60 * ambient,
+                lambda done, total: tell({"done": done, "total": total}),
+            )  # fmt: skip
+            tell({"verdict": f"kept: {path.name}", "take": f"ambient/{path.name}"})
+            return
+        write_licence(folder, licence, speaker)
+        made = TakeFolder(folder, speaker)
+
+        def verdict(text: str) -> None:
+            take = text.removeprefix("kept: ").partition(",")[0] if text.startswith("kept") else ""
+            number = {"done": len(made), "total": int(takes)}
+            tell({"verdict": text, "take": f"{keyword}/{take}" if take else ""} | number)
+
+        told = Told(
+            status=lambda text: tell({"status": text}),
+            verdict=verdict,
+            level=lambda db, speaks: tell({"level_db": round(db, 1), "speaks": speaks}),
+        )
+        record_takes(live_pieces(buffer), rate_hz, made, int(takes), keys, told)
+        tell({"status": f"{len(made)} of {int(takes)} takes by {speaker}", "ended": True})
+
+    return await hear(request, work, keys.put)
+
+
+async def get_take(request: web.Request) -> web.FileResponse:
+    """GET name: a take, to hear it again."""
+    path = request.app[PLACE].take(request.query.get("name", ""))
+    if path.suffix != ".wav" or not path.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(path, headers={"Content-Type": "audio/wav"})
+
+
+def _between(asked: Any, name: str, most: float) -> float:
+    try:
+        value = float(asked.get(name, "0"))
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= most:
+        raise RequestError(f"{name} is {asked.get(name)!r}", expected=f"at most {most:g}")
+    return value
+
+
+ROUTES = [web.get("/socket/record", record), web.get("/api/take", get_take)]

@@ -1,0 +1,63 @@
+"""The room to watch a training in: what its history says after each epoch."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from schemas.errors import DatasetError
+from wakebeam.studio.place import PLACE
+
+_SHOWN = (
+    "epoch",
+    "loss",
+    "cost",
+    "miss_rate",
+    "false_accepts_per_hour",
+    "input_wait_fraction",
+    "step_ms",
+    "learning_rate",
+    "seconds",
+)
+
+
+async def list_trainings(request: web.Request) -> web.Response:
+    """GET: the folders in which something is or was trained."""
+    return web.json_response(await asyncio.to_thread(request.app[PLACE].trainings))
+
+
+async def get_training(request: web.Request) -> web.Response:
+    """GET name: its epochs, and how the model was judged once that was done."""
+    folder = request.app[PLACE].inside(request.query.get("name", ""))
+    history = await asyncio.to_thread(_json, folder / "history.json")
+    judged = await asyncio.to_thread(_json, folder / "evaluation.json")
+    epochs = [{k: e[k] for k in _SHOWN if k in e} for e in history.get("epochs", [])]
+    known = ("miss_rate", "miss_interval", "false_accepts_per_hour", "threshold", "hours")
+    return web.json_response(
+        {
+            "finished": bool(history.get("finished")),
+            "epochs": epochs,
+            "judged": {name: judged[name] for name in known if name in judged},
+        }
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; what isn't there yet is empty."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path.name} can't be read ({error})") from None
+    return found if isinstance(found, dict) else {}
+
+
+ROUTES = [
+    web.get("/api/trainings", list_trainings),
+    web.get("/api/training", get_training),
+]
