@@ -1,16 +1,29 @@
-"""Takes the pictures of docs/looking.md: `python docs/screenshots.py DATASET`; needs chromium."""
+"""Takes the pictures of docs/looking.md and docs/studio.md; needs chromium.
+
+    python docs/screenshots.py --dataset w/data --model w/export --stream w/stream --training MODEL
+
+Each option makes its own pictures; without it they stay as they are.
+"""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import shutil
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser import open_page  # noqa: E402
+from tests.browser import open_page, wait_until  # noqa: E402
 from wakebeam.dataset_page import dataset_page  # noqa: E402
+from wakebeam.stream_page import stream_page  # noqa: E402
+from wakebeam.studio.place import Place  # noqa: E402
+from wakebeam.studio.server import serve  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
 
@@ -25,8 +38,100 @@ def inspect_dataset(data: str) -> None:
             tab.locator("article .sound").nth(0).click(position={"x": 200, "y": 20})
             tab.wait_for_timeout(800)
             tab.evaluate("scrollTo(0, 0)")
-            tab.screenshot(path=IMAGES / "inspect-dataset.png")
+            _save(tab, "inspect-dataset")
+
+
+def inspect_model(model: Path, stream: Path) -> None:
+    """The page of a detector on a stream, at a lower threshold than its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stream.html"
+        path.write_text(stream_page(model, stream, None), encoding="utf-8")
+        with open_page(path.as_uri()) as tab:
+            tab.set_viewport_size({"width": 1200, "height": 1350})
+            tab.evaluate("setPoint(Math.max(0, DATA.own - 30)); list = 0; showList(); go(0)")
+            tab.wait_for_timeout(300)
+            _save(tab, "inspect-model")
+
+
+def studio(model: Path, stream: Path, training: Path | None) -> None:
+    """Each room; in the one to listen in, the stream is the microphone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        first = sorted(stream.glob("*.wav"))[0]
+        shutil.copy(first, folder / "monday.wav")
+        if training is not None:
+            shutil.copytree(training, folder / "model")
+        address = _served(Place(folder, folder / "takes", model))
+        with open_page(address, first) as tab:
+            tab.set_viewport_size({"width": 1100, "height": 760})
+            tab.fill("[name=keyword]", "hello beacon")
+            tab.check("[name=consent]")
+            tab.click("#record-start")
+            wait_until(tab, "document.querySelectorAll('#record-takes li').length > 2", 90)
+            _save(tab, "studio-record")
+            _room(tab, "label")
+            wait_until(tab, "document.querySelector('#label-view img').naturalWidth > 0", 90)
+            tab.select_option("#label-recording", "monday.wav")
+            saying = "document.getElementById('label-state').textContent.includes('{}')"
+            wait_until(tab, saying.format("labels"), 60)
+            tab.click("#label-propose")
+            wait_until(tab, saying.format("proposals"), 120)
+            tab.locator("#label-view").focus()
+            for _ in range(2):
+                tab.keyboard.press("a")
+            tab.wait_for_timeout(1500)
+            _save(tab, "studio-label")
+            if training is not None:
+                _room(tab, "watch")
+                wait_until(tab, "document.querySelector('#watch-output img').naturalWidth > 0", 60)
+                tab.set_viewport_size({"width": 1100, "height": 1300})
+                _save(tab, "studio-watch")
+                tab.set_viewport_size({"width": 1100, "height": 760})
+            _room(tab, "listen")
+            wait_until(tab, "!document.getElementById('listen-start').disabled", 60)
+            tab.click("#listen-start")
+            wait_until(tab, "document.querySelectorAll('#listen-found li').length > 0", 300)
+            tab.wait_for_timeout(3000)
+            _save(tab, "studio-listen")
+
+
+def _room(tab: Any, name: str) -> None:
+    tab.evaluate(f"location.hash = '{name}'")
+    wait_until(tab, f"!document.getElementById('room-{name}').hidden")
+
+
+def _save(tab: Any, name: str) -> None:
+    tab.screenshot(path=IMAGES / f"{name}.png")
+
+
+def _served(place: Place) -> str:
+    """Serve in a thread that ends with the program; return the address."""
+    opened: list[str] = []
+    ready = threading.Event()
+
+    def tell(address: str) -> None:
+        opened.append(address)
+        ready.set()
+
+    threading.Thread(target=lambda: asyncio.run(serve(place, 0, tell)), daemon=True).start()
+    ready.wait()
+    return opened[0]
+
+
+def main() -> None:
+    """Take what is asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dataset")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--stream", type=Path)
+    parser.add_argument("--training", type=Path)
+    asked = parser.parse_args()
+    if asked.dataset:
+        inspect_dataset(asked.dataset)
+    if asked.model and asked.stream:
+        inspect_model(asked.model, asked.stream)
+        studio(asked.model, asked.stream, asked.training)
 
 
 if __name__ == "__main__":
-    inspect_dataset(sys.argv[1])
+    main()

@@ -408,6 +408,7 @@ def test_a_training_is_watched(trained, tmp_path) -> None:
         said = tab.locator("#watch-state").text_content()
         assert said.startswith(f"{len(history['epochs'])} epochs, finished; on the test split")
         assert tab.locator("#watch-table tbody tr").count() == len(history["epochs"])
+        wait_until(tab, "document.querySelector('#watch-output img').naturalWidth > 300")
         assert barriers(tab) == []
         _open_room(tab, "listen")
         assert "--model" in tab.locator("#listen-about").text_content()

@@ -1,4 +1,7 @@
-"""The room to watch a training in: what its history says after each epoch."""
+"""The room to watch a training in: what its history says after each epoch, and what it hears.
+
+The pictures are those that a training writes for TensorBoard: the scores over a validation scene.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from tensorboard.compat.proto.event_pb2 import Event
 
+from pipeline.tfrecord import RecordReader
 from schemas.errors import DatasetError
 from wakebeam.studio.place import PLACE
 
@@ -46,6 +51,29 @@ async def get_training(request: web.Request) -> web.Response:
     )
 
 
+async def get_output(request: web.Request) -> web.Response:
+    """GET name: the latest picture that the training has drawn, of scores over validation."""
+    logs = request.app[PLACE].inside(request.query.get("name", "")) / "logs/judged"
+    picture = await asyncio.to_thread(_latest_picture, logs)
+    if picture is None:
+        raise web.HTTPNotFound
+    return web.Response(body=picture, content_type="image/png")
+
+
+def _latest_picture(logs: Path) -> bytes | None:
+    picture = None
+    for path in sorted(logs.glob("events.*")):
+        with path.open("rb") as file:
+            try:
+                for record in RecordReader(file, path.name):
+                    for value in Event.FromString(record).summary.value:
+                        if value.metadata.plugin_data.plugin_name == "images":
+                            picture = value.tensor.string_val[2]  # after width and height
+            except DatasetError:
+                continue  # it is being written: its end isn't whole yet
+    return picture
+
+
 def _json(path: Path) -> dict[str, Any]:
     """Read a JSON object; what isn't there yet is empty."""
     try:
@@ -60,4 +88,5 @@ def _json(path: Path) -> dict[str, Any]:
 ROUTES = [
     web.get("/api/trainings", list_trainings),
     web.get("/api/training", get_training),
+    web.get("/api/output", get_output),
 ]
