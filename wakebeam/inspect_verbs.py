@@ -53,6 +53,8 @@ def inspect(
     place = out or Path(f"{name}.html")
     if out is None and "://" not in subject:
         place = Path(subject).resolve().with_name(f"{Path(name).resolve().name}.html")
+    if not place.parent.is_dir():
+        raise RequestError(f"{place.parent} is no folder", fix="make it, or name another --out")
     if place.exists() and not overwrite and not place.read_bytes()[:64].startswith(b"<!doctype"):
         raise RequestError(
             f"{place} is there, and is no page", fix="name another with --out, or pass --overwrite"

@@ -203,6 +203,7 @@ def _moments(heard: HeardStream, wanted: Sequence[tuple[int, float]]) -> list[di
     stretches = []
     for number, time_s in wanted:
         recording = heard.recordings[number]
+        time_s = min(time_s, recording.duration_s)  # a label may end later than its recording
         stop_s = min(recording.duration_s, time_s + _AFTER_S)
         stretches.append((recording.name, max(0.0, time_s - _BEFORE_S), stop_s))
     return [

@@ -89,8 +89,11 @@ def labels_of(path: Path, recording: str) -> LabelledRecording:
     return named[0]
 
 
-def write_labels(recordings: Sequence[LabelledRecording], path: Path) -> None:
+def write_labels(recordings: Sequence[LabelledRecording], path: Path) -> str:
     """Write a file of labels, by its suffix; it is whole or as it was, and can be read again.
+
+    Returns:
+        What is in it now.
 
     Raises:
         RequestError: the format can't hold it, or labels aren't sorted or overlap.
@@ -104,7 +107,9 @@ def write_labels(recordings: Sequence[LabelledRecording], path: Path) -> None:
             f"{len(recordings)} recordings don't fit into {path}",
             expected="a format of many recordings (.csv, .tsv), or a folder",
         )
-    replace_text(path, form.write(recordings))
+    text = form.write(recordings)
+    replace_text(path, text)
+    return text
 
 
 def _format(path: Path) -> _Format:

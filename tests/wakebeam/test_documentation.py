@@ -97,11 +97,7 @@ def test_what_the_pages_tell_to_type_exists() -> None:
     verbs = {command.name: command for command in _commands().values()}
     num_seen = 0
     for page in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
-        for verb, rest in re.findall(
-            r"(?:^ *|`|\| |bin/)wakebeam ([a-z][a-z-]*)((?: [^`\n#|]*)?)",
-            page.read_text(),
-            re.MULTILINE,
-        ):
+        for verb, rest in re.findall(r"\bwakebeam ([a-z][a-z-]*)([^\n#|]*)", _code(page)):
             assert verb in verbs, f"{page.name}: wakebeam {verb}"
             if verb == "synth" or verb == "train" or verb == "run":
                 continue  # hand what they don't know to Beam, or to a task of their own
@@ -110,6 +106,15 @@ def test_what_the_pages_tell_to_type_exists() -> None:
                 assert option in known | {"--help", "--debug"}, f"{page.name}: {verb} {option}"
                 num_seen += 1
     assert num_seen > 40
+
+
+def _code(page: Path) -> str:
+    """What stands in fences, in indented lines and between backticks, a line each."""
+    text = page.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    inline = re.findall(r"`([^`\n]+)`", rest)
+    return "\n".join([*fenced, *re.findall(r"^ {4}(\S.*)", rest, re.MULTILINE), *inline])
 
 
 def _commands() -> dict:

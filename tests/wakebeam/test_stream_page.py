@@ -120,10 +120,12 @@ def test_labels_are_text_in_a_browser(trained, page) -> None:
     wav = trained.folder / "looked/stream-000.wav"
     lines = (trained.folder / "looked/stream-000.txt").read_text().splitlines()
     lines.insert(0, f"0.0\t0.5\t{HOSTILE}")
+    lines.append("359.0\t400.0\tkw")  # ends after the recording
     labels = trained.folder / "hostile.txt"
     labels.write_text("\n".join(lines) + "\n")
     trained("inspect", "w/export", "--on", wav, "--labels", labels, "--out", "hostile.html")
     with open_page((trained.folder / "hostile.html").as_uri()) as tab:
+        tab.get_by_role("tab", name="misses").click()
         assert "not checked" in tab.locator("#leak").text_content()
         assert tab.locator("main img[src=x]").count() == 0
         assert tab.problems == []

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -153,8 +154,19 @@ def test_only_what_lies_in_the_folder_is_read_or_written(open_studio, folder) ->
     outside = write(folder.parent / "outside.wav", np.zeros(16000))
     (folder / "link.wav").symlink_to(outside)
     (folder.parent / "secret.txt").write_text("0.0\t1.0\tsecret\n")
+    secret = folder.parent / "secret.txt"
     before = _files(folder.parent)
     labels = json.dumps({"revision": "", "labels": []})
+    (folder / "monday.txt").symlink_to(secret)
+    for method, path in (("GET", "recording"), ("PUT", "labels")):
+        status, said = open_studio.ask(method, f"/api/{path}?name=monday.wav", labels)
+        assert status == 400, "labels that lie elsewhere"
+        assert b"is a link" in said
+    (folder / "monday.txt").unlink()
+    (folder / ".monday.txt.writing").symlink_to(secret)
+    assert open_studio.ask("PUT", "/api/labels?name=monday.wav", labels)[0] == 200
+    assert secret.read_text() == "0.0\t1.0\tsecret\n"
+    (folder / "monday.txt").unlink()
     for name in (
         "../outside.wav",
         str(outside),
@@ -189,10 +201,8 @@ def test_two_gigabytes_and_wrong_labels_are_refused(open_studio, folder) -> None
     for rows in (
         [good | {"offset_s": 0.4}],
         [good | {"onset_s": -1}],
-        [good | {"offset_s": 1e9}],
         [good | {"onset_s": float("nan")}],
         [good | {"label": "a\tb"}],
-        [good | {"label": "x" * 201}],
         [good | {"label": 3}],
         [good | {"path": "x"}],
         [good, good],
@@ -247,9 +257,10 @@ def _open_room(tab, name: str) -> None:
 def _open_recording(tab, name: str) -> None:
     _open_room(tab, "label")
     wait_until(tab, "document.querySelectorAll('#label-recording option').length > 2")
-    tab.select_option("#label-recording", name)
-    wait_until(tab, "document.getElementById('label-state').textContent.includes('labels')")
-    wait_until(tab, "document.querySelector('#label-view img').naturalWidth > 0")
+    if tab.input_value("#label-recording") != name:
+        tab.select_option("#label-recording", name)
+    shown = "document.getElementById('label-view').dataset.shown"
+    wait_until(tab, f"{shown} === {json.dumps(name)}")
 
 
 def test_labels_by_keyboard_and_mouse_judge_and_train(trained, open_studio, folder) -> None:
@@ -314,6 +325,93 @@ def test_proposals_of_the_detector_are_accepted_and_rejected(open_studio, folder
     (folder / "later/tuesday.txt").unlink()
 
 
+def test_nothing_unsaved_is_left_behind(open_studio, folder) -> None:
+    """Overlapping labels can't be saved; another recording isn't opened before that is settled."""
+    path = folder / "later/tuesday.txt"
+    with open_page(open_studio.address) as tab:
+        _open_recording(tab, "later/tuesday.wav")
+        box = tab.locator("#label-view").bounding_box()
+        for ends in ((0.1, 0.4), (0.6, 0.3)):  # past a label that is there: a drag begins beside it
+            tab.mouse.move(box["x"] + box["width"] * ends[0], box["y"] + 60)
+            tab.mouse.down()
+            tab.mouse.move(box["x"] + box["width"] * ends[1], box["y"] + 60, steps=4)
+            tab.mouse.up()
+        wait_until(tab, "document.getElementById('label-state').textContent.includes('overlaps')")
+        tab.select_option("#label-recording", "monday.wav")
+        wait_until(tab, "!document.getElementById('trouble').hidden")
+        assert tab.input_value("#label-recording") == "later/tuesday.wav"
+        assert tab.locator("#label-list li").count() == 2
+        tab.locator("#label-view").focus()
+        tab.keyboard.press("Control+z")
+        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        _open_recording(tab, "monday.wav")
+        _open_recording(tab, "later/tuesday.wav")
+        assert tab.locator("#label-list li").count() == 1
+        assert len(read_labels(path)[0].labels) == 1
+        path.unlink()
+        for name in ("monday.wav", "later/tuesday.wav"):  # opened anew: no labels any more
+            _open_recording(tab, name)
+        tab.locator("#label-view").focus()
+        for key in ("n", "n", "Enter", "p"):
+            tab.keyboard.press(key)
+        wait_until(tab, "document.querySelectorAll('.candidate').length === 1")
+        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        assert tab.locator(".candidate").bounding_box()["x"] < box["x"] + box["width"] / 2
+        assert read_labels(path)[0].labels[0].onset_s > 2.0, "the second sound, not the first"
+    path.unlink()
+
+
+def test_a_recording_that_changes_while_it_is_shown(open_studio, folder) -> None:
+    """Views of the old samples go on; a mapped file that is cut off would kill the process."""
+    growing = folder / "growing.wav"
+    sound = np.random.default_rng(0).standard_normal(16000 * 20) * 0.1
+    for seconds in (20, 5, 12):
+        write(growing, sound[: 16000 * seconds])
+        with ThreadPoolExecutor(3) as pool:
+            query = f"/api/stretch?name=growing.wav&from_s=0&to_s={seconds}"
+            asked = [pool.submit(open_studio.ask, "GET", query) for _ in range(6)]
+            os.utime(growing)
+            assert {one.result()[0] for one in asked} == {200}
+    found = json.loads(open_studio.ask("GET", "/api/recording?name=growing.wav")[1])
+    assert found["duration_s"] == pytest.approx(12.0)
+    assert open_studio.process.poll() is None
+    growing.unlink()
+
+
+def test_recordings_that_differ_in_their_suffix_have_labels_of_their_own(
+    open_studio, folder
+) -> None:
+    write(folder / "monday.flac", np.zeros(16000), format="FLAC")
+    body = json.dumps({"revision": "", "labels": []})
+    for name in ("monday.wav", "monday.flac"):
+        assert open_studio.ask("PUT", f"/api/labels?name={name}", body)[0] == 200
+        (folder / f"{name}.txt").unlink()
+    (folder / "monday.flac").unlink()
+
+
+def test_ctrl_c_ends_it_well(folder) -> None:
+    with studio(folder) as one:
+        assert one.ask("GET", "/api/recording?name=monday.wav")[0] == 200
+        one.process.send_signal(signal.SIGINT)
+        assert one.process.wait(10) == 0
+        assert "Traceback" not in one.process.stderr.read()
+
+
+def test_leaving_the_room_stops_the_microphone(trained, folder, open_studio, tmp_path) -> None:
+    microphone = write(tmp_path / "spoken.wav", session(trained, ["kw/1.wav"]))
+    with open_page(open_studio.address, microphone) as tab:
+        tab.fill("[name=keyword]", "unheard")
+        tab.check("[name=consent]")
+        tab.click("#record-start")
+        _open_room(tab, "watch")
+        tab.wait_for_timeout(4000)
+        assert not (folder / "takes/unheard").exists()
+        _open_room(tab, "record")
+        tab.fill("[name=keyword]", "слово")
+        tab.click("#record-start")
+        wait_until(tab, "document.getElementById('trouble').textContent.includes('A-Z')")
+
+
 def test_two_tabs_on_one_file_ask(open_studio, folder) -> None:
     path = folder / "later/tuesday.txt"
     with open_page(open_studio.address) as tab:
@@ -324,7 +422,10 @@ def test_two_tabs_on_one_file_ask(open_studio, folder) -> None:
         tab.keyboard.press("Enter")
         wait_until(tab, "!document.getElementById('label-conflict').hidden")
         assert "of another tab" in path.read_text()
-        tab.click("#label-theirs")
+        tab.locator("#label-theirs").focus()
+        tab.keyboard.press("Enter")
+        wait_until(tab, "document.getElementById('label-conflict').hidden")
+        tab.keyboard.press("]")
         assert tab.locator("#label-list li").count() == 1
         tab.keyboard.press("Control+z")
         wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
@@ -404,6 +505,7 @@ def test_a_training_is_watched(trained, tmp_path) -> None:
     with studio(trained.folder / "w", "--takes", tmp_path) as one, open_page(one.address) as tab:
         _open_room(tab, "watch")
         wait_until(tab, "document.querySelectorAll('#watch-charts svg').length >= 3")
+        assert tab.input_value("#watch-training") == "model"
         history = json.loads((trained.folder / "w/model/history.json").read_text())
         said = tab.locator("#watch-state").text_content()
         assert said.startswith(f"{len(history['epochs'])} epochs, finished; on the test split")
@@ -411,8 +513,11 @@ def test_a_training_is_watched(trained, tmp_path) -> None:
         wait_until(tab, "document.querySelector('#watch-output img').naturalWidth > 300")
         assert barriers(tab) == []
         _open_room(tab, "listen")
-        assert "--model" in tab.locator("#listen-about").text_content()
+        wait_until(tab, "document.getElementById('listen-about').textContent.includes('--model')")
         assert tab.problems == []
+    with studio(trained.folder / "w/model") as one, open_page(one.address) as tab:
+        _open_room(tab, "watch")
+        wait_until(tab, "document.querySelectorAll('#watch-charts svg').length >= 3")
 
 
 def test_hostile_names_are_text(open_studio) -> None:

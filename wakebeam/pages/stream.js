@@ -25,8 +25,10 @@ function rowsOf(which) {
   return at.hits.map(([number, time]) => of(number, time, ` · after ${(time - DATA.keywords[number].offset_s).toFixed(2)} s`));
 }
 
+const end = (recording, time) => Math.min(time, DATA.recordings[recording].duration_s); // a label may end later
+
 function momentOf({ recording, time }) {
-  return DATA.moments.find((m) => m.recording === recording && m.start_s <= Math.max(0, time - 1) && m.start_s + m.duration_s >= time - 0.01);
+  return DATA.moments.find((m) => m.recording === recording && m.start_s <= Math.max(0, end(recording, time) - 1) && m.start_s + m.duration_s >= end(recording, time) - 0.01);
 }
 
 // Score over time, the threshold, and what is found at it.

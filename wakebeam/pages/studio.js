@@ -13,11 +13,17 @@ async function ask(path, parameters = {}, options = {}) {
   return body;
 }
 
-// The microphone's samples as int16 packets into a socket; told hears what comes back.
-async function openMicrophone(path, parameters, told, ended) {
+// The microphone's samples as int16 packets into a socket; told hears what comes back. Null if the
+// room was left before all was ready.
+async function openMicrophone(path, parameters, left, told, ended) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
   const context = new AudioContext();
   await context.audioWorklet.addModule("/files/studio_capture.js");
+  if (left()) {
+    stream.getTracks().forEach((track) => track.stop());
+    context.close();
+    return null;
+  }
   const channels = Math.min(32, stream.getAudioTracks()[0].getSettings().channelCount || 1);
   const socket = new WebSocket(`ws://${location.host}${path}?${new URLSearchParams({ ...parameters, rate: context.sampleRate, channels })}`);
   const capture = new AudioWorkletNode(context, "capture", { numberOfInputs: 1, numberOfOutputs: 0, channelCount: channels, channelCountMode: "explicit" });
@@ -41,7 +47,7 @@ async function openMicrophone(path, parameters, told, ended) {
   socket.onmessage = ({ data }) => told(JSON.parse(data));
   socket.onclose = () => {
     close();
-    ended(opened ? "" : "the studio refused: look at the fields, and whether it was started with a model");
+    ended(opened ? "" : "the studio doesn't answer");
   };
   return Object.assign(microphone, { say: (text) => socket.send(text), close });
 }

@@ -1,81 +1,110 @@
 ROOMS.label = (() => {
-  const SNAP_S = 0.15, NUDGE_S = 0.01, SHORTEST_S = 0.02, SAVE_AFTER_MS = 400, RETRY_MS = 1000;
+  const SNAP_S = 0.15, NUDGE_S = 0.01, SHORTEST_S = 0.02, SAVE_AFTER_MS = 400, RETRY_MS = 1500, MOST_UNDO = 200;
   const view = byId("label-view"), spans = view.querySelector(".spans"), audio = byId("label-audio");
-  let name = "", durationS = 0, revision = "", labels = [], proposals = [], undone = [], done = [];
-  let from = 0, width = 20, active = [], selected = -1, candidate = null, playing = null;
-  let timer = null, saving = false, unsaved = false, stretchAsked = 0, stretch = null;
+  const head = view.querySelector(".playhead");
+  let doc = null, opening = 0, proposing = false;
+  let from = 0, width = 20, active = [], selected = -1, candidate = null, playing = null, stretchAsked = 0;
+
+  // A recording and its labels: whatever is saved is saved of this object, whichever is shown by then.
+  const newDocument = (name, found) => ({ name, revision: found.revision, labels: found.labels, durationS: found.duration_s,
+    done: [], undone: [], proposals: [], unsaved: false, saving: null, timer: null, there: null, why: "" });
 
   const state = (text) => { byId("label-state").textContent = text; };
-  const to = () => Math.min(durationS, from + width);
+  const to = () => Math.min(doc.durationS, from + width);
   const clamp = (x, low, high) => Math.max(low, Math.min(high, x));
   const round = (x) => Math.round(1000 * x) / 1000;
   const sorted = (rows) => rows.sort((a, b) => a.onset_s - b.onset_s || a.offset_s - b.offset_s);
-  const asked = () => ({ name, from_s: from.toFixed(3), to_s: to().toFixed(3) });
 
   // Saving: soon after a change, one at a time, again until it has worked; never over another's.
   function changed(rows) {
-    done.push(JSON.stringify(labels));
-    undone = [];
-    labels = sorted(rows);
+    doc.done = [...doc.done.slice(1 - MOST_UNDO), JSON.stringify(doc.labels)];
+    doc.undone = [];
+    doc.labels = sorted(rows);
     toSave();
   }
 
   function toSave() {
-    unsaved = true;
-    state("not saved yet");
-    if (!timer && !saving) timer = setTimeout(save, SAVE_AFTER_MS);
+    doc.unsaved = true;
+    say(doc, "not saved yet");
+    plan(doc, SAVE_AFTER_MS);
     show();
   }
 
-  async function save() {
-    timer = null;
-    if (saving || !unsaved) return;
-    saving = true;
-    unsaved = false;
-    const of = name;
-    let again = SAVE_AFTER_MS;
+  function say(of, text) {
+    of.why = text;
+    if (of === doc) state(text);
+  }
+
+  function plan(of, afterMs) {
+    if (!of.timer && !of.saving) of.timer = setTimeout(() => save(of), afterMs);
+  }
+
+  function save(of) {
+    clearTimeout(of.timer);
+    of.timer = null;
+    if (!of.saving && of.unsaved && !of.there) {
+      of.saving = send(of).finally(() => {
+        of.saving = null;
+        if (of.unsaved && of.again) plan(of, of.again);
+      });
+    }
+    return of.saving;
+  }
+
+  async function send(of) {
+    of.unsaved = false;
+    of.again = SAVE_AFTER_MS;
     try {
-      const body = JSON.stringify({ revision, labels });
-      const answer = await ask("/api/labels", { name }, { method: "PUT", body, headers: { "Content-Type": "application/json" } });
-      if (of === name) revision = answer.revision;
-      if (!unsaved) state("saved");
-      trouble("");
+      const body = JSON.stringify({ revision: of.revision, labels: of.labels });
+      of.revision = (await ask("/api/labels", { name: of.name }, { method: "PUT", body, headers: { "Content-Type": "application/json" } })).revision;
+      if (!of.unsaved) say(of, "saved");
     } catch (error) {
-      unsaved = true;
+      of.unsaved = true;
       if (error.status === 409) {
-        byId("label-conflict").hidden = false;
-        byId("label-conflict").there = error.body;
-        state("not saved: changed elsewhere");
-        again = 0;
-      } else if (error.status === 400) {
-        state(`not saved: ${error.message}`);
-        again = 0;
+        of.there = error.body;
+        of.again = 0;
+        say(of, "not saved: changed elsewhere");
+      } else if (error.status === undefined) {
+        of.again = RETRY_MS;
+        say(of, "not saved: the studio doesn't answer; trying again");
       } else {
-        state("not saved: the studio doesn't answer; trying again");
-        again = RETRY_MS;
+        of.again = error.status >= 500 ? RETRY_MS : 0;
+        say(of, `not saved: ${error.message}`);
       }
     }
-    saving = false;
-    if (unsaved && again) timer = setTimeout(save, again);
+    if (of === doc) byId("label-conflict").hidden = !of.there;
+  }
+
+  // Saves what there is to save; false if some of it can't be.
+  async function settled(of) {
+    while (of.saving) await of.saving;
+    if (of.unsaved) await save(of);
+    return !of.unsaved;
   }
 
   function settle(mine) {
-    const there = byId("label-conflict").there;
+    const there = doc.there;
+    doc.there = null;
+    doc.revision = there.revision;
     byId("label-conflict").hidden = true;
-    revision = there.revision;
-    if (mine) { toSave(); return; }
-    done.push(JSON.stringify(labels));
-    labels = there.labels;
-    unsaved = false;
-    state("as it is there");
+    if (mine) { toSave(); view.focus({ preventScroll: true }); return; }
+    doc.done.push(JSON.stringify(doc.labels));
+    doc.undone = [];
+    doc.labels = there.labels;
+    doc.unsaved = false;
+    selected = -1;
+    candidate = null;
+    say(doc, "as it is there");
     show();
+    view.focus({ preventScroll: true });
   }
 
   function goBack(taken, given) {
     if (!taken.length) return;
-    given.push(JSON.stringify(labels));
-    labels = JSON.parse(taken.pop());
+    given.push(JSON.stringify(doc.labels));
+    doc.labels = JSON.parse(taken.pop());
     selected = -1;
+    candidate = null;
     toSave();
   }
 
@@ -87,11 +116,11 @@ ROOMS.label = (() => {
   }
 
   const visible = (span) => span.offset_s > from && span.onset_s < to();
-  const texts = () => [...new Set(labels.map((one) => one.label))].sort();
+  const texts = () => [...new Set(doc.labels.map((one) => one.label))].sort();
 
-  function show() {
-    const colours = texts();
-    const boxes = labels.map((label, i) => [label, i]).filter(([label]) => visible(label)).map(([label, i]) => {
+  function showSpans() {
+    const colours = texts(), focused = document.activeElement && document.activeElement.dataset.index;
+    const boxes = doc.labels.map((label, i) => [label, i]).filter(([label]) => visible(label)).map(([label, i]) => {
       const box = place(make("button", { type: "button", className: `span label${i === selected ? " selected" : ""}` }, make("b", { textContent: label.label })), label);
       box.style.borderColor = COLOURS[colours.indexOf(label.label) % COLOURS.length];
       box.setAttribute("aria-label", `${label.label} from ${label.onset_s} to ${label.offset_s} seconds`);
@@ -99,61 +128,64 @@ ROOMS.label = (() => {
       box.addEventListener("focus", () => { if (selected !== i) select(i); });
       return box;
     });
-    const more = proposals.filter(visible).map((one) => place(make("div", { className: `span other proposal${one === proposals[0] ? " selected" : ""}` }, make("b", { textContent: `${one.label}? ${one.score}` })), one));
+    const more = doc.proposals.filter(visible).map((one) => place(make("div", { className: `span other proposal${one === doc.proposals[0] ? " selected" : ""}` }, make("b", { textContent: `${one.label}? ${one.score}` })), one));
     if (candidate && visible(candidate)) more.push(place(make("div", { className: "span candidate" }), candidate));
-    const focused = document.activeElement && document.activeElement.dataset.index;
     spans.replaceChildren(...boxes, ...more);
-    if (focused !== undefined) {
-      const again = spans.querySelector(`[data-index="${selected}"]`);
-      if (again) again.focus({ preventScroll: true });
-    }
-    byId("label-texts").replaceChildren(...texts().map((value) => make("option", { value })));
-    byId("label-list").replaceChildren(...labels.map((label, i) => make("li", {}, make("button", { type: "button", textContent: `${label.onset_s.toFixed(3)} – ${label.offset_s.toFixed(3)} s · ${label.label}`, onclick: () => { select(i); reveal(label); } }))));
-    byId("label-undo").disabled = !done.length;
-    byId("label-redo").disabled = !undone.length;
+    const again = focused !== undefined && spans.querySelector(`[data-index="${selected}"]`);
+    if (again) again.focus({ preventScroll: true });
+    byId("label-undo").disabled = !doc.done.length;
+    byId("label-redo").disabled = !doc.undone.length;
     byId("label-remove").disabled = selected < 0;
     byId("label-add").disabled = !candidate;
-    byId("label-accept").hidden = byId("label-reject").hidden = !proposals.length;
+    byId("label-accept").hidden = byId("label-reject").hidden = !doc.proposals.length;
+    byId("label-propose").disabled = proposing;
+  }
+
+  function show() {
+    showSpans();
+    byId("label-texts").replaceChildren(...texts().map((value) => make("option", { value })));
+    byId("label-list").replaceChildren(...doc.labels.map((label, i) => make("li", {}, make("button", { type: "button", textContent: `${label.onset_s.toFixed(3)} – ${label.offset_s.toFixed(3)} s · ${label.label}`, onclick: () => { select(i); reveal(label); } }))));
   }
 
   async function showStretch() {
+    byId("label-position").max = Math.max(0, doc.durationS - width);
     byId("label-position").value = from;
     byId("label-axis").replaceChildren(...[0, 0.25, 0.5, 0.75, 1].map((share) => make("span", { textContent: `${(from + share * (to() - from)).toFixed(2)} s` })));
-    show();
+    showSpans();
     const number = ++stretchAsked;
     try {
-      const found = await ask("/api/stretch", asked());
+      const found = await ask("/api/stretch", { name: doc.name, from_s: from.toFixed(3), to_s: to().toFixed(3) });
       if (number !== stretchAsked) return;
-      stretch = found;
       waveform(view.querySelector("canvas"), found.lows, found.highs);
       view.querySelector("img").src = found.picture;
       active = found.active;
+      view.dataset.shown = doc.name;
     } catch (error) {
-      trouble(error.message);
+      if (number === stretchAsked) trouble(error.message);
     }
   }
 
   function go(at) {
-    from = clamp(at, 0, Math.max(0, durationS - width));
+    from = clamp(at, 0, Math.max(0, doc.durationS - width));
     showStretch();
   }
 
   function zoom(factor) {
-    const middle = candidate ? candidate.onset_s : selected >= 0 ? labels[selected].onset_s : (from + to()) / 2;
-    width = clamp(width * factor, 1, Math.min(120, Math.max(1, durationS)));
+    const middle = candidate ? candidate.onset_s : selected >= 0 ? doc.labels[selected].onset_s : (from + to()) / 2;
+    width = clamp(width * factor, 1, Math.min(120, Math.max(1, doc.durationS)));
     go(middle - width / 2);
   }
 
   function reveal(span) {
     if (span.onset_s < from || span.offset_s > to()) go(span.onset_s - width / 4);
-    else show();
+    else showSpans();
   }
 
   function select(i) {
     selected = i;
     candidate = null;
-    byId("label-text").value = labels[i].label;
-    show();
+    byId("label-text").value = doc.labels[i].label;
+    showSpans();
   }
 
   // Snapping: to where sound begins and ends.
@@ -163,49 +195,54 @@ ROOMS.label = (() => {
     return edges.sort((a, b) => Math.abs(a - time) - Math.abs(b - time))[0] ?? time;
   }
 
+  // To the next sound without a label, or the one before.
   async function walk(step) {
-    const now = candidate ? candidate.onset_s : step > 0 ? from - 1e-6 : to();
-    const taken = (span) => labels.some((label) => label.onset_s < span[1] && label.offset_s > span[0]);
+    const of = doc, here = candidate || of.labels[selected];
+    const now = here && visible(here) ? here.onset_s : step > 0 ? from - 1e-6 : to();
+    const taken = (span) => of.labels.some((label) => label.onset_s < span[1] && label.offset_s > span[0]);
     for (;;) {
       const rest = active.filter((span) => !taken(span) && (step > 0 ? span[0] > now + 1e-6 : span[0] < now - 1e-6));
       const found = rest[step > 0 ? 0 : rest.length - 1];
       if (found) {
         candidate = { onset_s: found[0], offset_s: found[1] };
         selected = -1;
-        show();
+        showSpans();
         return;
       }
-      const next = clamp(from + step * width * 0.9, 0, Math.max(0, durationS - width));
+      const next = clamp(from + step * width * 0.9, 0, Math.max(0, of.durationS - width));
       if (next === from) return;
       from = next;
       await showStretch();
+      if (of !== doc) return;
     }
   }
 
   function add(span, label) {
-    const row = { onset_s: round(clamp(span.onset_s, 0, durationS)), offset_s: round(clamp(span.offset_s, 0, durationS)), label };
+    const row = { onset_s: round(clamp(span.onset_s, 0, doc.durationS)), offset_s: round(clamp(span.offset_s, 0, doc.durationS)), label };
     if (row.offset_s - row.onset_s < SHORTEST_S) return;
     candidate = null;
-    changed([...labels, row]);
-    select(labels.indexOf(row));
+    changed([...doc.labels, row]);
+    select(doc.labels.indexOf(row));
   }
 
   const chosenText = () => byId("label-text").value.trim() || "keyword";
 
+  function replaceSelected(row) {
+    changed(doc.labels.with(selected, row));
+    select(doc.labels.indexOf(row));
+  }
+
   function nudge(end, by) {
     if (selected < 0) return;
-    const row = { ...labels[selected] };
-    if (end) row.offset_s = round(clamp(row.offset_s + by, row.onset_s + SHORTEST_S, durationS));
+    const row = { ...doc.labels[selected] };
+    if (end) row.offset_s = round(clamp(row.offset_s + by, row.onset_s + SHORTEST_S, doc.durationS));
     else row.onset_s = round(clamp(row.onset_s + by, 0, row.offset_s - SHORTEST_S));
-    const rows = labels.with(selected, row);
-    changed(rows);
-    selected = labels.indexOf(row);
-    show();
+    replaceSelected(row);
   }
 
   function remove() {
     if (selected < 0) return;
-    const rows = labels.toSpliced(selected, 1);
+    const rows = doc.labels.toSpliced(selected, 1);
     selected = -1;
     changed(rows);
     view.focus({ preventScroll: true });
@@ -214,18 +251,18 @@ ROOMS.label = (() => {
   // The mouse: a new stretch over the picture, or an edge of one that is there.
   function secondAt(event) {
     const box = view.getBoundingClientRect();
-    return clamp(from + (to() - from) * (event.clientX - box.left) / box.width, 0, durationS);
+    return clamp(from + (to() - from) * (event.clientX - box.left) / box.width, 0, doc.durationS);
   }
 
   view.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || !name) return;
-    const box = event.target.closest(".span.label");
+    if (event.button !== 0 || !doc) return;
+    const of = doc, box = event.target.closest(".span.label");
     const begin = secondAt(event), near = 8 * (to() - from) / view.clientWidth;
     let fixed = begin, index = -1;
     if (box) {
       index = Number(box.dataset.index);
       select(index);
-      const label = labels[index];
+      const label = doc.labels[index];
       if (Math.abs(begin - label.onset_s) <= near) fixed = label.offset_s;
       else if (Math.abs(begin - label.offset_s) <= near) fixed = label.onset_s;
       else return;
@@ -235,142 +272,142 @@ ROOMS.label = (() => {
     const move = (moved) => {
       const time = secondAt(moved);
       candidate = { onset_s: Math.min(fixed, time), offset_s: Math.max(fixed, time) };
-      show();
+      showSpans();
     };
     const drop = (dropped) => {
-      view.removeEventListener("pointermove", move);
-      view.removeEventListener("pointerup", drop);
-      view.removeEventListener("pointercancel", drop);
-      const end = secondAt(dropped), drag = Math.abs(end - begin) > near / 2;
+      for (const [name, does] of [["pointermove", move], ["pointerup", drop], ["pointercancel", drop]]) view.removeEventListener(name, does);
+      if (of !== doc) return;
+      const end = secondAt(dropped);
       candidate = null;
-      if (dropped.type === "pointercancel" || !drag) { if (index < 0) { selected = -1; playFrom(begin); } show(); return; }
-      const edges = [index < 0 ? snap(fixed, dropped.altKey) : fixed, snap(end, dropped.altKey)].sort((a, b) => a - b);
-      const span = { onset_s: edges[0], offset_s: edges[1] };
-      if (index < 0) { add(span, chosenText()); return; }
-      if (span.offset_s - span.onset_s < SHORTEST_S) { show(); return; }
-      const row = { ...labels[index], onset_s: round(span.onset_s), offset_s: round(span.offset_s) };
-      changed(labels.with(index, row));
-      select(labels.indexOf(row));
+      if (dropped.type === "pointercancel" || Math.abs(end - begin) <= near / 2) {
+        if (index < 0 && dropped.type !== "pointercancel") { selected = -1; play(begin, to()); }
+        showSpans();
+        return;
+      }
+      const [onset_s, offset_s] = [index < 0 ? snap(fixed, dropped.altKey) : fixed, snap(end, dropped.altKey)].sort((a, b) => a - b);
+      if (index < 0) add({ onset_s, offset_s }, chosenText());
+      else if (offset_s - onset_s >= SHORTEST_S) { selected = index; replaceSelected({ ...doc.labels[index], onset_s: round(onset_s), offset_s: round(offset_s) }); }
+      else showSpans();
     };
-    view.addEventListener("pointermove", move);
-    view.addEventListener("pointerup", drop);
-    view.addEventListener("pointercancel", drop);
+    for (const [name, does] of [["pointermove", move], ["pointerup", drop], ["pointercancel", drop]]) view.addEventListener(name, does);
   });
 
   // Playing: a stretch at a time, so that any format of recording can be heard.
   function play(begin, end) {
-    playing = { begin, end };
-    audio.src = `/api/sound?${new URLSearchParams({ name, from_s: begin.toFixed(3), to_s: Math.max(begin + 0.02, end).toFixed(3) })}`;
-    audio.play();
+    playing = { begin };
+    audio.src = `/api/sound?${new URLSearchParams({ name: doc.name, from_s: begin.toFixed(3), to_s: Math.max(begin + 0.02, end).toFixed(3) })}`;
+    audio.play().catch(() => {});
   }
-
-  const playFrom = (time) => play(time, Math.max(time + 0.02, to()));
 
   function playOrPause() {
     if (!audio.paused) { audio.pause(); return; }
-    const span = candidate || (selected >= 0 ? labels[selected] : { onset_s: from, offset_s: to() });
-    play(span.onset_s, span.offset_s);
+    const span = candidate || doc.labels[selected] || { onset_s: from, offset_s: to() };
+    play(span.onset_s, Math.min(span.offset_s, span.onset_s + 120));
   }
 
-  const head = view.querySelector(".playhead");
   audio.addEventListener("play", function follow() {
-    if (playing) head.style.left = `${100 * (playing.begin + audio.currentTime - from) / (to() - from)}%`;
+    if (playing && doc) head.style.left = `${100 * (playing.begin + audio.currentTime - from) / (to() - from)}%`;
     if (!audio.paused) requestAnimationFrame(follow);
   });
 
   async function open(wanted) {
-    clearTimeout(timer);
-    timer = null;
-    if (unsaved) await save();
+    const number = ++opening;
+    if (doc && !await settled(doc)) {
+      byId("label-recording").value = doc.name;
+      trouble(`${doc.name} isn't saved (${doc.why.replace(/^not saved: /, "")}): settle that first`);
+      return;
+    }
+    if (number !== opening) return;
     audio.pause();
-    name = wanted;
-    labels = [];
-    proposals = [];
-    done = [];
-    undone = [];
-    selected = -1;
-    candidate = null;
-    unsaved = false;
-    byId("label-conflict").hidden = true;
     state("opening …");
     try {
-      const found = await ask("/api/recording", { name });
-      if (name !== wanted) return;
-      ({ revision, labels } = found);
-      durationS = found.duration_s;
-      width = Math.min(20, durationS);
-      byId("label-position").max = Math.max(0, durationS - width);
-      if (labels.length) byId("label-text").value = labels[0].label;
-      state(`${durationS.toFixed(1)} s, ${labels.length} labels`);
-      trouble("");
+      const found = newDocument(wanted, await ask("/api/recording", { name: wanted }));
+      if (number !== opening) return;
+      doc = found;
+      proposing = false;
+      selected = -1;
+      candidate = null;
+      active = [];
       from = 0;
+      width = Math.min(20, doc.durationS);
+      byId("label-conflict").hidden = true;
+      if (doc.labels.length) byId("label-text").value = doc.labels[0].label;
+      state(`${doc.durationS.toFixed(1)} s, ${doc.labels.length} labels`);
+      trouble("");
+      show();
       showStretch();
     } catch (error) {
-      name = "";
+      if (number !== opening) return;
       state("");
       trouble(error.message);
-      show();
+      if (doc) byId("label-recording").value = doc.name;
     }
   }
 
+  async function propose() {
+    const of = doc;
+    proposing = true;
+    state("listening …");
+    showSpans();
+    try {
+      const found = await ask("/api/proposals", { name: of.name }, { method: "POST" });
+      of.proposals = found.filter((one) => !of.labels.some((label) => label.label === one.label && label.onset_s < one.offset_s && label.offset_s > one.onset_s));
+      if (of === doc) state(`${of.proposals.length} proposals`);
+      if (of === doc && of.proposals.length) reveal(of.proposals[0]);
+    } catch (error) {
+      if (of === doc) { state(""); trouble(error.message); }
+    }
+    if (of === doc) { proposing = false; showSpans(); }
+  }
+
   function judge(accepted) {
-    const one = proposals.shift();
+    const one = doc.proposals.shift();
     if (!one) return;
     const near = active.find((span) => span[0] < one.offset_s && span[1] > one.onset_s);
     if (accepted) add(near ? { onset_s: near[0], offset_s: near[1] } : one, one.label);
-    if (proposals.length) reveal(proposals[0]);
-    show();
+    if (doc.proposals.length) reveal(doc.proposals[0]);
+    else showSpans();
   }
 
+  const addCandidate = () => candidate && add(candidate, chosenText());
   const actions = {
     "label-play": playOrPause, "label-in": () => zoom(0.5), "label-out": () => zoom(2),
-    "label-previous": () => walk(-1), "label-next": () => walk(1), "label-add": () => candidate && add(candidate, chosenText()), "label-remove": remove,
-    "label-undo": () => goBack(done, undone), "label-redo": () => goBack(undone, done),
+    "label-previous": () => walk(-1), "label-next": () => walk(1), "label-add": addCandidate, "label-remove": remove,
+    "label-undo": () => goBack(doc.done, doc.undone), "label-redo": () => goBack(doc.undone, doc.done), "label-propose": propose,
     "label-accept": () => judge(true), "label-reject": () => judge(false), "label-theirs": () => settle(false), "label-mine": () => settle(true),
-    "label-propose": async () => {
-      state("listening …");
-      try {
-        proposals = (await ask("/api/proposals", { name }, { method: "POST" })).filter((one) => !labels.some((label) => label.label === one.label && label.onset_s < one.offset_s && label.offset_s > one.onset_s));
-        state(`${proposals.length} proposals`);
-        if (proposals.length) reveal(proposals[0]);
-        show();
-      } catch (error) { state(""); trouble(error.message); }
-    },
   };
-  for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", action);
-  byId("label-position").addEventListener("input", () => go(Number(byId("label-position").value)));
+  for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", () => doc && action());
+  byId("label-position").addEventListener("input", () => doc && go(Number(byId("label-position").value)));
   byId("label-recording").addEventListener("change", () => open(byId("label-recording").value));
   byId("label-text").addEventListener("change", () => {
-    if (selected < 0 || labels[selected].label === chosenText()) return;
-    const row = { ...labels[selected], label: chosenText() };
-    changed(labels.with(selected, row));
-    select(labels.indexOf(row));
+    if (doc && selected >= 0 && doc.labels[selected].label !== chosenText()) replaceSelected({ ...doc.labels[selected], label: chosenText() });
   });
 
-  const keys = { " ": playOrPause, n: () => walk(1), p: () => walk(-1), Enter: actions["label-add"], Delete: remove, Backspace: remove,
+  const keys = { " ": playOrPause, n: () => walk(1), p: () => walk(-1), Enter: addCandidate, Delete: remove, Backspace: remove,
     "[": () => nudge(false, -NUDGE_S), "]": () => nudge(false, NUDGE_S), "{": () => nudge(true, -NUDGE_S), "}": () => nudge(true, NUDGE_S),
     ArrowLeft: () => go(from - width / 2), ArrowRight: () => go(from + width / 2), "+": () => zoom(0.5), "-": () => zoom(2), a: () => judge(true), x: () => judge(false) };
   document.addEventListener("keydown", (key) => {
-    if (byId("room-label").hidden || /^(INPUT|SELECT|SUMMARY)$/.test(key.target.tagName) || key.altKey) return;
-    const control = key.ctrlKey || key.metaKey;
-    const action = control ? { z: actions["label-undo"], y: actions["label-redo"] }[key.key] : keys[key.key];
-    if (!action || (key.target.closest(".buttons, #label-list, nav") && /^( |Enter)$/.test(key.key))) return;
+    if (!doc || byId("room-label").hidden || /^(INPUT|SELECT|SUMMARY)$/.test(key.target.tagName) || key.altKey) return;
+    const action = key.ctrlKey || key.metaKey ? { z: actions["label-undo"], y: actions["label-redo"] }[key.key] : keys[key.key];
+    const ownButton = key.target.closest("button:not(.span), a") && /^( |Enter)$/.test(key.key);
+    if (!action || ownButton) return;
     key.preventDefault();
     action();
   });
-  addEventListener("beforeunload", (event) => { if (unsaved || saving) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => { if (doc && (doc.unsaved || doc.saving)) event.preventDefault(); });
 
   return {
     enter: async () => {
       try {
-        const { recordings, model } = await ask("/api/recordings");
+        const { recordings, model, cut } = await ask("/api/recordings");
         byId("label-propose").hidden = !model;
         byId("label-recording").replaceChildren(...recordings.map((one) => make("option", { value: one.name, textContent: one.labelled ? `${one.name} (labels)` : one.name })));
+        if (cut) trouble(`there are more recordings than the first ${recordings.length}: start the studio on a folder further down`);
         if (!recordings.length) state("no recordings below this folder");
-        else if (recordings.some((one) => one.name === name)) byId("label-recording").value = name;
+        else if (doc && recordings.some((one) => one.name === doc.name)) byId("label-recording").value = doc.name;
         else open(recordings[0].name);
       } catch (error) { trouble(error.message); }
     },
-    leave: () => { audio.pause(); if (unsaved) save(); },
+    leave: () => { audio.pause(); if (doc) save(doc); },
   };
 })();

@@ -1,6 +1,6 @@
 ROOMS.listen = (() => {
   const SHOWN_S = 30;
-  let microphone = null, detector = {}, scores = [], found = [], beganAt = 0;
+  let microphone = null, visit = 0, detector = {}, scores = [], found = [], beganAt = 0;
   const oddsOf = (p) => Math.max(-6, Math.min(15, Math.log(Math.max(p, 1e-9) / Math.max(1 - p, 1e-9))));
 
   function draw() {
@@ -50,23 +50,25 @@ ROOMS.listen = (() => {
   };
 
   byId("listen-start").addEventListener("click", async () => {
+    const visited = visit;
     trouble("");
     working(true);
     scores = [];
     found = [];
     try {
-      microphone = await openMicrophone("/socket/listen", {}, told, (why) => {
+      microphone = await openMicrophone("/socket/listen", {}, () => visit !== visited, told, (why) => {
+        microphone = null;
         working(false);
         byId("listen-status").textContent = "stopped";
         if (why) trouble(why);
       });
-      byId("listen-status").textContent = "listening";
+      if (microphone) byId("listen-status").textContent = "listening";
     } catch (error) {
       working(false);
       trouble(whyNoMicrophone(error));
     }
   });
-  byId("listen-stop").addEventListener("click", () => microphone.close());
+  byId("listen-stop").addEventListener("click", () => microphone && microphone.close());
   return {
     enter: async () => {
       detector = await ask("/api/detector");
@@ -74,6 +76,6 @@ ROOMS.listen = (() => {
         : "no detector: start the studio with --model EXPORT";
       working(false);
     },
-    leave: () => microphone && microphone.close(),
+    leave: () => { visit += 1; if (microphone) microphone.close(); },
   };
 })();

@@ -1,9 +1,9 @@
 ROOMS.record = (() => {
-  let microphone = null;
-  const controls = ["record-stop", "record-undo", "record-quit"].map(byId);
+  let microphone = null, visit = 0;
 
-  const working = (yes) => {
-    controls.forEach((button) => { button.disabled = !yes; });
+  const working = (yes, takes = true) => {
+    byId("record-quit").disabled = !yes;
+    byId("record-stop").disabled = byId("record-undo").disabled = !(yes && takes);
     byId("record-start").disabled = byId("ambient-start").disabled = yes;
     if (!yes) byId("record-level").value = -60;
   };
@@ -28,8 +28,8 @@ ROOMS.record = (() => {
   }
 
   async function countDown() {
-    for (const left of [3, 2, 1]) {
-      byId("record-count").textContent = left;
+    for (const second of [3, 2, 1]) {
+      byId("record-count").textContent = second;
       await new Promise((done) => setTimeout(done, 700));
     }
     byId("record-count").textContent = "";
@@ -38,12 +38,14 @@ ROOMS.record = (() => {
   async function begin(more) {
     if (!byId("record").reportValidity()) return;
     const fields = new FormData(byId("record"));
+    const visited = visit, left = () => visit !== visited;
     trouble("");
-    working(true);
+    working(true, "takes" in more);
     try {
       await countDown();
+      if (left()) return;
       const asked = Object.fromEntries(["keyword", "speaker", "licence"].map((name) => [name, fields.get(name)]));
-      microphone = await openMicrophone("/socket/record", { ...asked, ...more }, told, (why) => {
+      microphone = await openMicrophone("/socket/record", { ...asked, ...more }, left, told, (why) => {
         microphone = null;
         working(false);
         if (why) trouble(why);
@@ -65,6 +67,6 @@ ROOMS.record = (() => {
   const say = (text) => () => microphone && microphone.say(text);
   byId("record-stop").addEventListener("click", say(""));
   byId("record-undo").addEventListener("click", say("u"));
-  byId("record-quit").addEventListener("click", () => microphone && (microphone.say("q"), setTimeout(() => microphone && microphone.close(), 500)));
-  return { leave: () => microphone && microphone.close() };
+  byId("record-quit").addEventListener("click", say("q"));
+  return { leave: () => { visit += 1; working(false); if (microphone) microphone.close(); } };
 })();

@@ -2,7 +2,7 @@ ROOMS.watch = (() => {
   const EVERY_MS = 2000;
   const CHARTS = [["loss", "loss", 1], ["miss_rate", "missed on validation, %", 100], ["false_accepts_per_hour", "false accepts per hour on validation", 1],
     ["input_wait_fraction", "waiting for input, % of a step", 100]];
-  let timer = null, last = "";
+  let timer = null, visit = 0, last = "";
 
   function lines(epochs, [name, title, scale]) {
     const known = epochs.filter((e) => e[name] !== undefined);
@@ -48,13 +48,14 @@ ROOMS.watch = (() => {
   byId("watch-training").addEventListener("change", () => { last = ""; update(); });
   return {
     enter: async () => {
-      const names = await ask("/api/trainings");
-      byId("watch-training").replaceChildren(...names.map((name) => make("option", { value: name, textContent: name || "." })));
+      const visited = visit, names = await ask("/api/trainings");
+      if (visit !== visited) return;
+      byId("watch-training").replaceChildren(...names.map((name) => make("option", { value: name, textContent: name })));
       if (!names.length) byId("watch-state").textContent = "nothing was trained below this folder";
       last = "";
       update();
       timer = setInterval(update, EVERY_MS);
     },
-    leave: () => clearInterval(timer),
+    leave: () => { visit += 1; clearInterval(timer); },
   };
 })();

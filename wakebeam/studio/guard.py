@@ -54,6 +54,8 @@ def guard(token: str, port: int) -> Middleware:
             answer = await handler(request)
         except WakebeamError as error:
             answer = web.json_response({"error": str(error)}, status=400)
+        except OSError as error:  # a full disk, a folder that can't be written
+            answer = web.json_response({"error": error.strerror or str(error)}, status=500)
         return answer
 
     return check

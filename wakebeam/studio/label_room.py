@@ -9,15 +9,19 @@ another tab or program, nothing is written and the page asks.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import io
+import itertools
 import math
 import tempfile
+import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +32,11 @@ from models.streaming import StreamingDetector
 from pipeline.activity import frame_power_db
 from pipeline.audio_file import AUDIO_SUFFIXES, stream_audio, to_int16
 from pipeline.labels.label_files import read_labels, write_labels
-from schemas.errors import RequestError
+from schemas.errors import AudioError, RequestError
 from schemas.labels import Label, LabelledRecording
 from wakebeam.detecting import Collected, file_source, listen
 from wakebeam.sound_pictures import envelope, spectrogram
-from wakebeam.studio.place import PLACE
+from wakebeam.studio.place import PLACE, no_link
 
 RATE_HZ = 24_000
 _OPEN_AT_ONCE = 4
@@ -40,7 +44,8 @@ _LONGEST_VIEW_S = 120.0
 _FRAME_S = 0.01
 _OVER_MEDIAN_DB, _BELOW_PEAK_DB = 9.0, 35.0
 _JOINED_S, _SHORTEST_S = 0.3, 0.08
-_MOST_TEXT = 200
+_SLOW_THREADS = 2
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -55,51 +60,69 @@ class _Opened:
         return len(self.samples) / RATE_HZ
 
     def view(self, request: web.Request) -> tuple[npt.NDArray[np.int16], float]:
-        """The samples that a request's from_s and to_s name, and where they begin."""
+        """A copy of the samples that a request's from_s and to_s name, and where they begin."""
         from_s, to_s = _second(request, "from_s"), _second(request, "to_s")
         if not 0.0 <= from_s < to_s <= from_s + _LONGEST_VIEW_S:
             raise RequestError(f"from {from_s} to {to_s} s", expected="at most two minutes")
-        x = np.asarray(self.samples[round(from_s * RATE_HZ) : round(to_s * RATE_HZ)])
+        x = np.array(self.samples[round(from_s * RATE_HZ) : round(to_s * RATE_HZ)])
         if not len(x):
             raise RequestError(f"nothing from {from_s} s on")
         return x, from_s
 
 
 class _Recordings:
-    """The recordings that were looked at last, decoded; they go with the studio."""
+    """The recordings that were looked at last, decoded; long work has threads of its own.
+
+    A scratch file has no name: it goes with its mapping, whatever ends the studio.
+    """
 
     def __init__(self) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="wakebeam-studio-")
         self._opened: OrderedDict[Path, _Opened] = OrderedDict()
-        self._turn = asyncio.Lock()
+        self._turns: dict[Path, asyncio.Lock] = {}
+        self._slow = ThreadPoolExecutor(_SLOW_THREADS, "recordings")
+        self._closing = threading.Event()
         self.saving = asyncio.Lock()
 
     async def open(self, path: Path) -> _Opened:
         """Decode a recording, unless it is at hand and unchanged."""
-        async with self._turn:
-            stat = path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_size)
-            found = self._opened.pop(path, None)
-            if found is None or found.stamp != stamp:
-                name = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
-                place = Path(self._scratch.name) / name
-                samples = await asyncio.to_thread(_decode, path, place)
-                found = _Opened(samples, stamp)
-            self._opened[path] = found
-            while len(self._opened) > _OPEN_AT_ONCE:
-                self._opened.popitem(last=False)
-            return found
+        found = self._at_hand(path)
+        if found is None:
+            async with self._turns.setdefault(path, asyncio.Lock()):
+                found = self._at_hand(path)
+                if found is None:
+                    stamp = _stamp(path)
+                    found = _Opened(await self.slowly(_decode, path, self._closing), stamp)
+                    self._opened[path] = found
+                    while len(self._opened) > _OPEN_AT_ONCE:
+                        self._turns.pop(self._opened.popitem(last=False)[0], None)
+        return found
+
+    async def slowly(self, work: Callable[..., _T], *arguments: object) -> _T:
+        """Do what takes long beside what has to be quick."""
+        return await asyncio.get_running_loop().run_in_executor(self._slow, work, *arguments)
+
+    def until_closed(self, pieces: Iterable[_T]) -> Iterator[_T]:
+        """Yield pieces until the studio is closed."""
+        return itertools.takewhile(lambda _: not self._closing.is_set(), pieces)
 
     def close(self) -> None:
-        """Remove the scratch files."""
-        self._scratch.cleanup()
+        """Let what is at work end."""
+        self._closing.set()
+        self._slow.shutdown(wait=False, cancel_futures=True)
+
+    def _at_hand(self, path: Path) -> _Opened | None:
+        found = self._opened.get(path)
+        if found is None or found.stamp != _stamp(path):
+            return None
+        self._opened.move_to_end(path)
+        return found
 
 
 _RECORDINGS = web.AppKey("recordings", _Recordings)
 
 
 async def context(app: web.Application) -> AsyncIterator[None]:
-    """Hold the scratch files while the studio is open."""
+    """Hold what was decoded while the studio is open."""
     app[_RECORDINGS] = _Recordings()
     yield
     app[_RECORDINGS].close()
@@ -108,11 +131,12 @@ async def context(app: web.Application) -> AsyncIterator[None]:
 async def list_recordings(request: web.Request) -> web.Response:
     """GET: every recording, and whether it has labels."""
     place = request.app[PLACE]
-    names = await asyncio.to_thread(place.recordings)
+    names, all_of_them = await asyncio.to_thread(place.recordings)
     rows = [
         {"name": name, "labelled": _labels_path(place.folder / name).exists()} for name in names
     ]
-    return web.json_response({"recordings": rows, "model": place.model is not None})
+    has_model = place.model is not None
+    return web.json_response({"recordings": rows, "model": has_model, "cut": not all_of_them})
 
 
 async def get_recording(request: web.Request) -> web.Response:
@@ -148,19 +172,18 @@ async def get_sound(request: web.Request) -> web.Response:
 async def put_labels(request: web.Request) -> web.Response:
     """PUT name, with {revision, labels}: write them; 409 where the file has another revision."""
     path = _recording(request)
-    opened = await request.app[_RECORDINGS].open(path)
     try:
         sent = await request.json()
-        labels = _parsed(sent["labels"], opened.duration_s)
+        labels = _parsed(sent["labels"])
         revision = sent["revision"]
     except (ValueError, KeyError, TypeError) as error:
         raise RequestError(f"these are no labels ({error!r})") from None
     async with request.app[_RECORDINGS].saving:
         if revision != _revision(path):
             return web.json_response(_labelled(path), status=409)
-        made = LabelledRecording(path.name, labels, opened.duration_s)
-        await asyncio.to_thread(write_labels, [made], _labels_path(path))
-        return web.json_response({"revision": _revision(path)})
+        made = LabelledRecording(path.name, labels)
+        text = await asyncio.to_thread(write_labels, [made], _labels_path(path))
+        return web.json_response({"revision": _digest(text.encode())})
 
 
 async def post_proposals(request: web.Request) -> web.Response:
@@ -168,12 +191,15 @@ async def post_proposals(request: web.Request) -> web.Response:
     path, model = _recording(request), request.app[PLACE].model
     if model is None:
         raise RequestError("no detector", fix="start the studio with --model EXPORT")
-    opened = await request.app[_RECORDINGS].open(path)
+    recordings = request.app[_RECORDINGS]
+    opened = await recordings.open(path)
 
     def find() -> list[dict[str, Any]]:
         detector = StreamingDetector(model)
         collected = Collected()
-        listen(detector, file_source(path, detector.sample_rate_hz), [collected])
+        source = file_source(path, detector.sample_rate_hz)
+        source = dataclasses.replace(source, pieces=recordings.until_closed(source.pieces))
+        listen(detector, source, [collected])
         return [
             {
                 "onset_s": line["onset_s"],
@@ -186,7 +212,7 @@ async def post_proposals(request: web.Request) -> web.Response:
             for line in collected.lines
         ]
 
-    return web.json_response(await asyncio.to_thread(find))
+    return web.json_response(await recordings.slowly(find))
 
 
 def active_stretches(x: npt.NDArray[np.int16], rate_hz: int) -> list[tuple[float, float]]:
@@ -211,11 +237,19 @@ def active_stretches(x: npt.NDArray[np.int16], rate_hz: int) -> list[tuple[float
     return [(round(a, 3), round(b, 3)) for a, b in stretches if b - a >= _SHORTEST_S]
 
 
-def _decode(path: Path, place: Path) -> npt.NDArray[np.int16]:
-    with place.open("wb") as file:
+def _decode(path: Path, closing: threading.Event) -> npt.NDArray[np.int16]:
+    with tempfile.TemporaryFile(prefix="wakebeam-studio-") as file:
         for block in stream_audio(path, RATE_HZ):
+            if closing.is_set():
+                raise AudioError("the studio is closed")
             file.write(to_int16(block).tobytes())
-    return np.memmap(place, np.int16, "r")
+        file.flush()
+        return np.memmap(file, np.int16, "r")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _recording(request: web.Request) -> Path:
@@ -226,15 +260,23 @@ def _recording(request: web.Request) -> Path:
 
 
 def _labels_path(recording: Path) -> Path:
-    return recording.with_suffix(".txt")
+    """NAME.txt; NAME.SUFFIX.txt where two recordings differ in their suffix alone."""
+    others = AUDIO_SUFFIXES - {recording.suffix.lower()}
+    shared = any(recording.with_suffix(suffix).exists() for suffix in others)
+    named = recording.name if shared else recording.stem
+    return no_link(recording.with_name(f"{named}.txt"))
 
 
 def _revision(recording: Path) -> str:
     """Names what the file of labels holds now; empty where there is none."""
     try:
-        return hashlib.sha256(_labels_path(recording).read_bytes()).hexdigest()
+        return _digest(_labels_path(recording).read_bytes())
     except FileNotFoundError:
         return ""
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _labelled(recording: Path) -> dict[str, Any]:
@@ -247,17 +289,18 @@ def _labelled(recording: Path) -> dict[str, Any]:
     return {"revision": revision, "labels": rows}
 
 
-def _parsed(rows: Any, duration_s: float) -> tuple[Label, ...]:
+def _parsed(rows: Any) -> tuple[Label, ...]:
+    """Labels as a page sends them; they may reach beyond the recording, as Audacity's do."""
     labels = []
     for row in rows:
         label = Label(**row)
         numbers = [label.onset_s, label.offset_s, label.low_hz, label.high_hz, label.confidence]
         if not all(math.isfinite(float(n)) for n in numbers if n is not None):
             raise ValueError("a number isn't finite")
-        if not 0.0 <= label.onset_s <= label.offset_s <= duration_s + 0.01:
+        if not 0.0 <= label.onset_s <= label.offset_s:
             raise ValueError(f"from {label.onset_s} to {label.offset_s} s")
-        if not isinstance(label.label, str) or len(label.label) > _MOST_TEXT:
-            raise ValueError(f"a label is a text of at most {_MOST_TEXT} characters")
+        if not isinstance(label.label, str):
+            raise ValueError("a label is a text")
         labels.append(label)
     return tuple(sorted(labels, key=lambda one: (one.onset_s, one.offset_s)))
 

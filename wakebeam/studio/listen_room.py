@@ -13,7 +13,7 @@ from models.step_model import StepModel
 from models.streaming import StreamingDetector, StreamOutput
 from schemas.errors import RequestError
 from wakebeam.detecting import Output, Source, listen, live_pieces
-from wakebeam.studio.microphone import Tell, hear
+from wakebeam.studio.microphone import Tell, hear, told_why
 from wakebeam.studio.place import PLACE
 
 
@@ -68,4 +68,4 @@ async def listening(request: web.Request) -> web.WebSocketResponse:
     return await hear(request, work)
 
 
-ROUTES = [web.get("/api/detector", get_detector), web.get("/socket/listen", listening)]
+ROUTES = [web.get("/api/detector", get_detector), web.get("/socket/listen", told_why(listening))]

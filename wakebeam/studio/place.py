@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +43,16 @@ class Place:
                 f"{self.model} is no export", expected="a folder that `wakebeam export` wrote"
             )
 
-    def recordings(self) -> list[str]:
-        """Return the recordings below the folder, as paths from it with `/`, sorted."""
-        return sorted(self._below(lambda name: Path(name).suffix.lower() in AUDIO_SUFFIXES))
+    def recordings(self) -> tuple[list[str], bool]:
+        """Return recordings below the folder as paths from it with `/`, and whether all."""
+        found = self._below(lambda name: Path(name).suffix.lower() in AUDIO_SUFFIXES)
+        names = list(itertools.islice(found, _MOST_FILES + 1))
+        return sorted(names[:_MOST_FILES]), len(names) <= _MOST_FILES
 
     def trainings(self) -> list[str]:
-        """Return the folders below in which something is or was trained."""
-        return sorted(path.rpartition("/")[0] for path in self._below("history.json".__eq__))
+        """Return the folders below in which something is or was trained; `.` is this one."""
+        found = itertools.islice(self._below("history.json".__eq__), _MOST_FILES)
+        return sorted(Path(path).parent.as_posix() for path in found)
 
     def inside(self, name: str) -> Path:
         """Return what a page calls by a path from the folder.
@@ -62,17 +66,27 @@ class Place:
         """Return a take by its path from the folder of takes."""
         return _inside(self.takes, name)
 
-    def _below(self, wanted) -> Iterator[str]:  # type: ignore[no-untyped-def]
-        found = 0
+    def _below(self, wanted: Callable[[str], bool]) -> Iterator[str]:
         for path, folders, files in os.walk(self.folder):
             relative = Path(path).relative_to(self.folder)
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             if len(relative.parts) >= _DEEP:
                 folders.clear()
             for name in files:
-                if wanted(name) and found < _MOST_FILES and not name.startswith("."):
-                    found += 1
-                    yield (relative / name).as_posix()
+                known = (relative / name).as_posix()
+                if wanted(name) and not name.startswith(".") and _is_text(known):
+                    yield known
+
+
+def no_link(path: Path) -> Path:
+    """Return a path that was made from one inside; what lies there may not be a link elsewhere.
+
+    Raises:
+        RequestError: it is a link.
+    """
+    if path.is_symlink():
+        raise RequestError(f"{path.name} is a link", expected="a file or folder of its own")
+    return path
 
 
 def _inside(folder: Path, name: str) -> Path:
@@ -81,9 +95,18 @@ def _inside(folder: Path, name: str) -> Path:
         path = (root / name).resolve(strict=True)
     except (OSError, ValueError):
         raise web.HTTPNotFound from None
-    if not path.is_relative_to(root) or path == root:
+    if not name or not path.is_relative_to(root):
         raise web.HTTPNotFound
     return path
+
+
+def _is_text(name: str) -> bool:
+    """Whether a page can name it: a file's name may be bytes that are no UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 PLACE = web.AppKey("place", Place)

@@ -12,9 +12,9 @@ from models.live_buffer import LiveBuffer
 from schemas.errors import RequestError
 from wakebeam.cutting import plain
 from wakebeam.detecting import live_pieces
-from wakebeam.recording import TakeFolder, Told, record_ambient, record_takes, write_licence
-from wakebeam.studio.microphone import Tell, hear
-from wakebeam.studio.place import PLACE
+from wakebeam.recording import QUIT, TakeFolder, Told, record_ambient, record_takes, write_licence
+from wakebeam.studio.microphone import Tell, hear, told_why
+from wakebeam.studio.place import PLACE, no_link
 
 _MOST_TAKES, _MOST_MINUTES = 10_000, 120.0
 
@@ -25,17 +25,25 @@ async def record(request: web.Request) -> web.WebSocketResponse:
     keyword, speaker = plain(asked.get("keyword", "")), plain(asked.get("speaker", ""))
     licence = " ".join(asked.get("licence", "").split())
     if not keyword or not speaker or not licence:
-        raise RequestError("a keyword, a speaker and a licence are needed")
+        raise RequestError(
+            "a keyword, a speaker and a licence are needed",
+            expected="names with some of A-Z, a-z, 0-9: they become those of files",
+        )
     takes, ambient = (
         _between(asked, "takes", _MOST_TAKES),
         _between(asked, "ambient", _MOST_MINUTES),
     )
-    folder = request.app[PLACE].takes / keyword
+    folder = no_link(request.app[PLACE].takes / keyword)
     keys: queue.Queue[str] = queue.Queue()
+
+    def command(text: str, buffer: LiveBuffer) -> None:
+        keys.put(text)
+        if ambient and text == QUIT:
+            buffer.end()
 
     def work(buffer: LiveBuffer, rate_hz: int, tell: Tell) -> None:
         if ambient:
-            path = folder.with_name("ambient") / time.strftime("room-%Y%m%d-%H%M%S.wav")
+            path = no_link(folder.with_name("ambient")) / time.strftime("room-%Y%m%d-%H%M%S.wav")
             write_licence(path.parent, licence, speaker)
             record_ambient(
                 live_pieces(buffer), rate_hz, path, 60 * ambient,
@@ -59,7 +67,7 @@ async def record(request: web.Request) -> web.WebSocketResponse:
         record_takes(live_pieces(buffer), rate_hz, made, int(takes), keys, told)
         tell({"status": f"{len(made)} of {int(takes)} takes by {speaker}", "ended": True})
 
-    return await hear(request, work, keys.put)
+    return await hear(request, work, command)
 
 
 async def get_take(request: web.Request) -> web.FileResponse:
@@ -80,4 +88,4 @@ def _between(asked: Any, name: str, most: float) -> float:
     return value
 
 
-ROUTES = [web.get("/socket/record", record), web.get("/api/take", get_take)]
+ROUTES = [web.get("/socket/record", told_why(record)), web.get("/api/take", get_take)]

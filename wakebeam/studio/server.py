@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def make_app(place: Place, token: str, port: int) -> web.Application:
 
 
 async def serve(place: Place, port: int, opened: Callable[[str], None]) -> None:
-    """Serve until cancelled.
+    """Serve until SIGINT or SIGTERM.
 
     Args:
         place: where recordings, takes and trainings are.
@@ -77,11 +78,14 @@ async def serve(place: Place, port: int, opened: Callable[[str], None]) -> None:
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
+        stopped = asyncio.Event()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         opened(f"http://127.0.0.1:{port}/?token={token}")
-        await asyncio.Event().wait()
+        await stopped.wait()
     finally:
-        with contextlib.suppress(asyncio.CancelledError):
-            await runner.cleanup()
+        await runner.cleanup()
 
 
 def serve_until_ctrl_c(
@@ -92,9 +96,7 @@ def serve_until_ctrl_c(
     Raises:
         RequestError: no such folder or model, or the port is taken.
     """
-    place = Place(folder, takes, model)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(place, port, opened))
+    asyncio.run(serve(Place(folder, takes, model), port, opened))
 
 
 async def _page(request: web.Request) -> web.Response:

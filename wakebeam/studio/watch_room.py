@@ -15,7 +15,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from pipeline.tfrecord import RecordReader
 from schemas.errors import DatasetError
-from wakebeam.studio.place import PLACE
+from wakebeam.studio.place import PLACE, no_link
 
 _SHOWN = (
     "epoch",
@@ -54,7 +54,7 @@ async def get_training(request: web.Request) -> web.Response:
 async def get_output(request: web.Request) -> web.Response:
     """GET name: the latest picture that the training has drawn, of scores over validation."""
     logs = request.app[PLACE].inside(request.query.get("name", "")) / "logs/judged"
-    picture = await asyncio.to_thread(_latest_picture, logs)
+    picture = await asyncio.to_thread(_latest_picture, no_link(logs))
     if picture is None:
         raise web.HTTPNotFound
     return web.Response(body=picture, content_type="image/png")
@@ -62,7 +62,7 @@ async def get_output(request: web.Request) -> web.Response:
 
 def _latest_picture(logs: Path) -> bytes | None:
     picture = None
-    for path in sorted(logs.glob("events.*")):
+    for path in sorted(map(no_link, logs.glob("events.*"))):
         with path.open("rb") as file:
             try:
                 for record in RecordReader(file, path.name):
@@ -77,7 +77,7 @@ def _latest_picture(logs: Path) -> bytes | None:
 def _json(path: Path) -> dict[str, Any]:
     """Read a JSON object; what isn't there yet is empty."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(no_link(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
