@@ -8,16 +8,16 @@
 The preset `wake-word` as `wakebeam init` writes it, for the recordings of `../shared/data`. Half of
 each class of recordings is the test's, by a stable hash of the file; one phrase and one fold of the
 noises are heard in no training at all, and another phrase in none but validation. The stream is
-made by `wakebeam stream-set` (2.3 h, 10 dB), the same for all seeds; leaks are refused. Real speech
-runs out in it, so that spoken sentences are among it, in accents that are left out elsewhere:
-training and validation hear other sentences in other accents. Training
-is `wakebeam run`: recipe to export. A run that is done (accuracy-KEYWORD-SEED/result.json) isn't
-done again.
+made by `wakebeam stream-set` (2.3 h, 10 dB) of the same takes and noises for each seed; leaks are
+refused. Real speech runs out in it, so that spoken sentences are among it, in accents that are left
+out elsewhere: training and validation hear other sentences in other accents, and each seed has
+other voices. Training is `wakebeam run`: recipe to export. A run that is done
+(accuracy-KEYWORD-SEED/result.json) isn't done again.
 
 Two results of each run: at the threshold that validation chose, and the fewest misses that any
 threshold has on this stream within a limit of false accepts, which is how a curve is read and no
 forecast. The table has medians of the seeds; intervals are those of the median run. PocketSphinx
-hears the same streams where POCKETSPHINX_PYTHON names an interpreter that has it.
+hears the first seed's stream where POCKETSPHINX_PYTHON names an interpreter that has it.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def run(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
     (folder / _RECIPE).write_text(recipe_text(name), encoding="utf-8")
     bank = f"material.bank={ROOT / f'accuracy-bank-{name}'}"
     how = [w for s in (f"seed={seed}", f"splits={_SPLITS}", bank, *settings) for w in ("--set", s)]
-    stream = ROOT / f"accuracy-stream-{name}"
+    stream = _stream(name, seed)
     options = ["--hours", str(HOURS), "--seed", "1", "--out", str(stream), "--overwrite"]
     began_s = time.monotonic()
     _wakebeam("run", str(folder), *how)
@@ -220,6 +220,10 @@ def run(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
     (folder / _RESULT).write_text(json.dumps(result), encoding="utf-8")
     shutil.rmtree(folder / "data")  # gigabytes
     return result
+
+
+def _stream(name: str, seed: int) -> Path:
+    return ROOT / f"accuracy-stream-{name}-{seed}"
 
 
 def _folder(name: str, seed: int, settings: list[str]) -> Path:
@@ -290,7 +294,7 @@ def pocketsphinx(name: str) -> list[str]:
 
 def _pocketsphinx_at(interpreter: str, name: str, exponent: int) -> dict[str, float]:
     """Its counts at a threshold of 10 to the exponent."""
-    stream = ROOT / f"accuracy-stream-{name}"
+    stream = _stream(name, 1)
     script = str(Path(__file__).parent / "pocketsphinx_peer.py")
     words = [interpreter, script, str(stream), KEYWORDS[name].pronounced, f"1e{exponent}"]
     said = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -2,23 +2,30 @@
 
     python docs/screenshots.py --dataset w/data --model w/export --stream w/stream --training MODEL
 
-Each option makes its own pictures; without it they stay as they are.
+Each option makes its own pictures; without it they stay as they are. The terminal is always made.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import io
+import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.audio_factory import material  # noqa: E402
 from tests.browser import open_page, wait_until  # noqa: E402
 from wakebeam.dataset_page import dataset_page  # noqa: E402
 from wakebeam.stream_page import stream_page  # noqa: E402
@@ -95,6 +102,23 @@ def studio(model: Path, stream: Path, training: Path | None) -> None:
             _save(tab, "studio-listen")
 
 
+def terminal() -> None:
+    """What `check` prints of some tones, as a terminal of a hundred columns shows it."""
+    with tempfile.TemporaryDirectory() as folder:
+        material(Path(folder), keywords=30, negatives=30, backgrounds=12)
+        init = ["init", "w", "--keyword", "kw", "--negative", "other", "--background", "noise"]
+        console = Console(record=True, width=100, file=io.StringIO())
+        for words in (init, ["check", "w"]):
+            command = [sys.executable, "-m", "wakebeam.cli", *words]
+            how = {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
+            done = subprocess.run(command, check=True, capture_output=True, text=True, **how)
+            console.print(f"$ wakebeam {' '.join(words)}", markup=False, highlight=False)
+            console.print(done.stdout, markup=False, highlight=False)
+    svg = console.export_svg(title="wakebeam")
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # fonts from elsewhere
+    (IMAGES / "check.svg").write_text(svg, encoding="utf-8")
+
+
 def _room(tab: Any, name: str) -> None:
     tab.evaluate(f"location.hash = '{name}'")
     wait_until(tab, f"!document.getElementById('room-{name}').hidden")
@@ -126,6 +150,7 @@ def main() -> None:
     parser.add_argument("--stream", type=Path)
     parser.add_argument("--training", type=Path)
     asked = parser.parse_args()
+    terminal()
     if asked.dataset:
         inspect_dataset(asked.dataset)
     if asked.model and asked.stream:
