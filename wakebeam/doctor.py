@@ -68,6 +68,7 @@ def examine(place: Path) -> Iterator[Finding]:
         ("speech", _speech),
         ("microphone", _microphone),
         ("browser", _browser),
+        ("studio", _studio),
         ("gpu", _gpu),
     )
     for name, check in checks:
@@ -202,6 +203,14 @@ def _browser() -> Finding:
     if found is None:
         return Finding("browser", "missing", "none on the PATH", "pages open in any; copy them")
     return Finding("browser", "works", found)
+
+
+def _studio() -> Finding:
+    try:
+        import aiohttp
+    except ImportError as error:
+        return Finding("studio", "missing", f"{error}", "pip install 'wakebeam[studio]'")
+    return Finding("studio", "works", f"aiohttp {aiohttp.__version__}")
 
 
 def _gpu() -> Finding:

@@ -65,8 +65,16 @@ def record(
     told = Told(status=say, verdict=say, level=_meter)
     before = len(made)
     with contextlib.suppress(Stopped), stopped_by_ctrl_c():
+        _count_down()
         record_takes(source.pieces, rate, made, takes, _typed(), told)
     show(f"{folder}: {len(made) - before} takes now, {len(made)} of {takes} in all by {speaker}")
+
+
+def _count_down() -> None:
+    """Let somebody at a terminal get ready."""
+    for second in (3, 2, 1) if sys.stderr.isatty() else ():
+        say(f"{second} …")
+        time.sleep(0.7)
 
 
 def _typed() -> queue.Queue[str]:

@@ -19,7 +19,7 @@ def test_what_is_needed_works_here(tmp_path) -> None:
         [*command, "--json"], cwd=root, capture_output=True, check=True, text=True
     )
     found = {row["name"]: row for row in json.loads(done.stdout)}
-    for name in ("python", "packages", "place to work", "libsndfile", "ffmpeg", "speech"):
+    for name in ("python", "packages", "place to work", "libsndfile", "ffmpeg", "speech", "studio"):
         assert found[name]["state"] == "works", found[name]
     assert "MB/s" in found["place to work"]["detail"]
     assert all(row["fix"] for row in found.values() if row["state"] == "broken")

@@ -1,0 +1,124 @@
+"""A studio's process, what tests ask it, and recordings for it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import soundfile
+
+from tests.audio_factory import material, write
+from tests.browser import wait_until
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = "<img src=x onerror=alert(1)>.wav"
+
+
+@dataclass
+class Studio:
+    """A studio's process and its address."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.address).port or 0
+
+    @property
+    def token(self) -> str:
+        return self.address.partition("token=")[2]
+
+    def ask(
+        self, method: str, path: str, body: bytes | str | None = None, **headers: str
+    ) -> tuple[int, bytes]:
+        """Ask as a page of the studio would; a header given as "" is left out."""
+        own = {
+            "Host": f"127.0.0.1:{self.port}",
+            "Origin": f"http://127.0.0.1:{self.port}",
+            "Cookie": f"wakebeam-{self.port}={self.token}",
+        } | {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.putrequest(method, path, skip_host=True)
+        if body is not None and "Content-Length" not in own:
+            own["Content-Length"] = str(len(body))
+        for name, value in own.items():
+            if value:
+                connection.putheader(name, value)
+        connection.endheaders(body.encode() if isinstance(body, str) else body)
+        answer = connection.getresponse()
+        found = answer.status, answer.read()
+        connection.close()
+        return found
+
+
+@contextlib.contextmanager
+def studio(folder: Path, *options: object) -> Iterator[Studio]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wakebeam.cli", "studio", str(folder), "--no-browser"]
+        + [str(option) for option in options],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    address = process.stdout.readline().strip()
+    assert address.startswith("http://127.0.0.1:"), process.stderr.read()
+    try:
+        yield Studio(process, address)
+    finally:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+        process.wait()
+
+
+def session(folder: Path, names: list[str], gap_s: float = 1.2) -> np.ndarray:
+    """Clips one after the other with quiet between them."""
+    quiet = np.random.default_rng(0).standard_normal(round(16000 * gap_s)) * 0.0005
+    clips = (soundfile.read(folder / name)[0] for name in names)
+    return np.concatenate([quiet, *(part for clip in clips for part in (clip, quiet))])
+
+
+def recordings(folder: Path) -> Path:
+    """Write some to label into a folder in a new one, and clips beside it; return the first."""
+    material(folder, keywords=8, negatives=3, backgrounds=1)
+    made = folder / "recordings"
+    write(made / "monday.wav", session(folder, ["kw/1.wav", "other/2.wav", "kw/3.wav"]))
+    write(made / "later" / "tuesday.wav", session(folder, ["kw/5.wav", "kw/7.wav"]))
+    write(made / HOSTILE, session(folder, ["kw/1.wav"]))
+    (made / "broken.wav").write_bytes(b"RIFFnothing")
+    return made
+
+
+def files_of(folder: Path) -> dict[str, int]:
+    """Return when each file was written."""
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def open_room(tab: Any, name: str) -> None:
+    """Go to a room."""
+    tab.evaluate(f"location.hash = '{name}'")
+    wait_until(tab, f"!document.getElementById('room-{name}').hidden")
+
+
+def open_recording(tab: Any, name: str) -> None:
+    """Go to a recording in the room to label in, until it is shown."""
+    open_room(tab, "label")
+    wait_until(tab, "document.querySelectorAll('#label-recording option').length > 2")
+    if tab.input_value("#label-recording") != name:
+        tab.select_option("#label-recording", name)
+    shown = "document.getElementById('label-view').dataset.shown"
+    wait_until(tab, f"{shown} === {json.dumps(name)}")

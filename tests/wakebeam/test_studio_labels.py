@@ -1,0 +1,227 @@
+"""The studio's room to label in: by keyboard and mouse, saved in time, never over another's."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from pipeline.labels.label_files import read_labels, write_labels
+from schemas.errors import RequestError
+from schemas.labels import Label, LabelledRecording
+from tests.audio_factory import write
+from tests.browser import barriers, open_page, wait_until
+from tests.wakebeam.studio_client import Studio, open_recording, recordings, studio
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return recordings(tmp_path_factory.mktemp("studio"))
+
+
+@pytest.fixture(scope="module")
+def open_studio(trained, folder) -> Iterator[Studio]:
+    with studio(folder, "--model", trained.folder / "w/export") as one:
+        yield one
+
+
+def test_labels_by_keyboard_and_mouse_judge_and_train(trained, open_studio, folder) -> None:
+    with open_page(open_studio.address) as tab:
+        assert "token" not in tab.url
+        open_recording(tab, "monday.wav")
+        assert barriers(tab) == []
+        tab.fill("#label-text", "kw")
+        tab.locator("#label-view").focus()
+        tab.keyboard.press("n")
+        tab.keyboard.press("Enter")
+        wait_until(tab, "document.querySelectorAll('#label-list li').length === 1")
+        length_s = soundfile.info(folder / "monday.wav").duration
+        box = tab.locator("#label-view").bounding_box()
+        clip_s = [soundfile.info(folder.parent / f).duration for f in ("kw/1.wav", "other/2.wav")]
+        begin_s = 3 * 1.2 + sum(clip_s)
+        for at, act in ((begin_s + 0.12, tab.mouse.down), (length_s - 1.3, tab.mouse.up)):
+            tab.mouse.move(box["x"] + box["width"] * at / length_s, box["y"] + 60, steps=4)
+            act()
+        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        first, last = read_labels(folder / "monday.txt")[0].labels
+        assert first.onset_s == pytest.approx(1.2 + 3000 / 16000, abs=0.03)
+        assert last.onset_s == pytest.approx(begin_s + 3000 / 16000, abs=0.03), "it snapped"
+        tab.locator(".span.label").nth(0).focus()
+        for key in ("]", "]", "{"):
+            tab.keyboard.press(key)
+        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        moved = read_labels(folder / "monday.txt")[0].labels[0]
+        assert moved.onset_s == pytest.approx(first.onset_s + 0.02)
+        assert moved.offset_s == pytest.approx(first.offset_s - 0.01)
+        for _ in range(3):
+            tab.keyboard.press("Control+z")
+        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        assert read_labels(folder / "monday.txt")[0].labels == (first, last)
+        tab.keyboard.press(" ")
+        wait_until(tab, "document.getElementById('label-audio').currentTime > 0.1")
+        tab.set_viewport_size({"width": 360, "height": 700})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+        assert tab.problems == []
+    words = ("--stream", folder / "monday.wav", "--labels", folder / "monday.txt", "--json")
+    judged = json.loads(trained("evaluate", "w/export", *words, "--out", "studio-report").stdout)
+    assert (judged["num_keywords"], judged["num_misses"]) == (2, 0)
+    trained("cut", folder / "monday.wav", folder / "monday.txt", "--out", "marked")
+    assert len(list((trained.folder / "marked/kw").glob("*.wav"))) == 2
+
+
+def test_proposals_of_the_detector_are_accepted_and_rejected(open_studio, folder) -> None:
+    with open_page(open_studio.address) as tab:
+        open_recording(tab, "later/tuesday.wav")
+        tab.click("#label-propose")
+        wait_until(tab, "document.getElementById('label-state').textContent.includes('proposals')")
+        assert tab.locator(".proposal").count() == 2
+        tab.locator("#label-view").focus()
+        tab.keyboard.press("a")
+        tab.keyboard.press("x")
+        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        assert tab.locator(".proposal").count() == 0
+        assert tab.problems == []
+    (label,) = read_labels(folder / "later/tuesday.txt")[0].labels
+    assert label.label == "kw"
+    assert label.onset_s == pytest.approx(1.2 + 3000 / 16000, abs=0.03), "snapped to the sound"
+    (folder / "later/tuesday.txt").unlink()
+
+
+def test_nothing_unsaved_is_left_behind(open_studio, folder) -> None:
+    """Overlapping labels can't be saved; another recording isn't opened before that is settled."""
+    path = folder / "later/tuesday.txt"
+    with open_page(open_studio.address) as tab:
+        open_recording(tab, "later/tuesday.wav")
+        box = tab.locator("#label-view").bounding_box()
+        for ends in ((0.1, 0.4), (0.6, 0.3)):  # past a label that is there: a drag begins beside it
+            tab.mouse.move(box["x"] + box["width"] * ends[0], box["y"] + 60)
+            tab.mouse.down()
+            tab.mouse.move(box["x"] + box["width"] * ends[1], box["y"] + 60, steps=4)
+            tab.mouse.up()
+        wait_until(tab, "document.getElementById('label-state').textContent.includes('overlaps')")
+        tab.select_option("#label-recording", "monday.wav")
+        wait_until(tab, "!document.getElementById('trouble').hidden")
+        assert tab.input_value("#label-recording") == "later/tuesday.wav"
+        assert tab.locator("#label-list li").count() == 2
+        tab.locator("#label-view").focus()
+        tab.keyboard.press("Control+z")
+        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        open_recording(tab, "monday.wav")
+        open_recording(tab, "later/tuesday.wav")
+        assert tab.locator("#label-list li").count() == 1
+        assert len(read_labels(path)[0].labels) == 1
+        path.unlink()
+        for name in ("monday.wav", "later/tuesday.wav"):  # opened anew: no labels any more
+            open_recording(tab, name)
+        tab.locator("#label-view").focus()
+        for key in ("n", "n", "Enter", "p"):
+            tab.keyboard.press(key)
+        wait_until(tab, "document.querySelectorAll('.candidate').length === 1")
+        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        assert tab.locator(".candidate").bounding_box()["x"] < box["x"] + box["width"] / 2
+        assert read_labels(path)[0].labels[0].onset_s > 2.0, "the second sound, not the first"
+    path.unlink()
+
+
+def test_two_tabs_on_one_file_ask(open_studio, folder) -> None:
+    path = folder / "later/tuesday.txt"
+    with open_page(open_studio.address) as tab:
+        open_recording(tab, "later/tuesday.wav")
+        path.write_text("0.100000\t0.200000\tof another tab\n")
+        tab.locator("#label-view").focus()
+        tab.keyboard.press("n")
+        tab.keyboard.press("Enter")
+        wait_until(tab, "!document.getElementById('label-conflict').hidden")
+        assert "of another tab" in path.read_text()
+        tab.locator("#label-theirs").focus()
+        tab.keyboard.press("Enter")
+        wait_until(tab, "document.getElementById('label-conflict').hidden")
+        tab.keyboard.press("]")
+        assert tab.locator("#label-list li").count() == 1
+        tab.keyboard.press("Control+z")
+        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        assert "of another tab" not in path.read_text(), "mine was kept, a step of undo away"
+    path.unlink()
+
+
+def test_a_killed_studio_loses_at_most_two_seconds(trained, folder) -> None:
+    path = folder / "later/tuesday.txt"
+    with studio(folder) as one, open_page(one.address) as tab:
+        open_recording(tab, "later/tuesday.wav")
+        assert tab.locator("#label-propose").is_hidden(), "without a model"
+        tab.locator("#label-view").focus()
+        for _ in range(2):
+            tab.keyboard.press("n")
+            tab.keyboard.press("Enter")
+        time.sleep(2.0)
+        one.process.kill()
+        one.process.wait()
+        assert len(read_labels(path)[0].labels) == 2
+        tab.keyboard.press("Delete")
+        wait_until(tab, "document.getElementById('label-state').textContent.includes('again')")
+    assert len(read_labels(path)[0].labels) == 2
+    path.unlink()
+
+
+def test_a_save_never_replaces_what_it_has_not_seen(open_studio, folder) -> None:
+    path = folder / "later/tuesday.txt"
+    path.write_text("0.500000\t1.000000\tkw\n\\\t100.0\t2000.0\n")
+    where = "name=later/tuesday.wav"
+    found = json.loads(open_studio.ask("GET", f"/api/recording?{where}")[1])
+    assert found["labels"] == [
+        {"onset_s": 0.5, "offset_s": 1.0, "label": "kw", "low_hz": 100.0, "high_hz": 2000.0}
+    ]
+    body = json.dumps({"revision": found["revision"], "labels": found["labels"]})
+    status, said = open_studio.ask("PUT", f"/api/labels?{where}", body)
+    assert status == 200
+    assert read_labels(path)[0].labels[0].low_hz == 100.0
+    path.write_text("0.500000\t1.000000\tsomebody else\n")
+    for stale in (found["revision"], json.loads(said)["revision"], ""):
+        body = json.dumps({"revision": stale, "labels": []})
+        status, there = open_studio.ask("PUT", f"/api/labels?{where}", body)
+        assert status == 409
+        assert json.loads(there)["labels"][0]["label"] == "somebody else"
+    assert "somebody else" in path.read_text()
+    path.unlink()
+
+
+def test_what_is_written_can_be_read_again(tmp_path) -> None:
+    twice = tuple(Label(0.0, 1.0, "kw") for _ in range(2))
+    with pytest.raises(RequestError, match="overlaps"):
+        write_labels([LabelledRecording("a.wav", twice)], tmp_path / "a.txt")
+    assert not (tmp_path / "a.txt").exists()
+
+
+def test_a_recording_that_changes_while_it_is_shown(open_studio, folder) -> None:
+    """Views of the old samples go on; a mapped file that is cut off would kill the process."""
+    growing = folder / "growing.wav"
+    sound = np.random.default_rng(0).standard_normal(16000 * 20) * 0.1
+    for seconds in (20, 5, 12):
+        write(growing, sound[: 16000 * seconds])
+        with ThreadPoolExecutor(3) as pool:
+            query = f"/api/stretch?name=growing.wav&from_s=0&to_s={seconds}"
+            asked = [pool.submit(open_studio.ask, "GET", query) for _ in range(6)]
+            os.utime(growing)
+            assert {one.result()[0] for one in asked} == {200}
+    found = json.loads(open_studio.ask("GET", "/api/recording?name=growing.wav")[1])
+    assert found["duration_s"] == pytest.approx(12.0)
+    assert open_studio.process.poll() is None
+    growing.unlink()
+
+
+def test_recordings_that_differ_in_their_suffix_have_labels_of_their_own(
+    open_studio, folder
+) -> None:
+    write(folder / "monday.flac", np.zeros(16000), format="FLAC")
+    body = json.dumps({"revision": "", "labels": []})
+    for name in ("monday.wav", "monday.flac"):
+        assert open_studio.ask("PUT", f"/api/labels?name={name}", body)[0] == 200
+        (folder / f"{name}.txt").unlink()
+    (folder / "monday.flac").unlink()
