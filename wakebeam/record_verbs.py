@@ -62,7 +62,7 @@ def record(
     write_licence(folder, licence, speaker)
     say(f"{speaker} agrees to: {licence}. Enter ends a take, u takes the last back, q stops.")
     made = TakeFolder(folder, speaker)
-    told = Told(status=say, verdict=say, level=_meter)
+    told = Told(status=say, verdict=lambda text, take: say(text), level=_meter)
     before = len(made)
     with contextlib.suppress(Stopped), stopped_by_ctrl_c():
         _count_down()

@@ -39,12 +39,13 @@ class Told:
     """What happens, for whoever shows it.
 
     Attributes:
-        status, verdict: called with a line.
+        status: called with a line.
+        verdict: called with a line and, where a take was kept, its file.
         level: called with the level in dB re full scale, and whether a take has begun.
     """
 
     status: Callable[[str], None]
-    verdict: Callable[[str], None]
+    verdict: Callable[[str, Path | None], None]
     level: Callable[[float, bool], None] = lambda level_db, speaks: None
 
 
@@ -115,7 +116,7 @@ def record_takes(
             break
         if key == UNDO:
             gone = folder.undo()
-            told.verdict(f"taken back: {gone.name}" if gone else "nothing to take back")
+            told.verdict(f"taken back: {gone.name}" if gone else "nothing to take back", None)
             told.status(f"take {len(folder) + 1} of {wanted}: say it")
         elif key == STOP:
             take = watcher.finish()
@@ -191,13 +192,13 @@ def _judge(take: FloatArray, rate: int, folder: TakeFolder, told: Told) -> None:
     try:
         cut, wrong = cut_take(take, rate)
     except AudioError as error:
-        told.verdict(f"not kept: {error.received}")
+        told.verdict(f"not kept: {error.received}", None)
         return
     if wrong:
-        told.verdict(f"not kept: {'; '.join(wrong)}")
+        told.verdict(f"not kept: {'; '.join(wrong)}", None)
         return
     path = folder.add(cut, rate)
-    told.verdict(f"kept: {path.name}, {len(cut) / rate:.2f} s")
+    told.verdict(f"kept: {path.name}, {len(cut) / rate:.2f} s", path)
 
 
 def _next(keys: queue.Queue[str]) -> str | None:

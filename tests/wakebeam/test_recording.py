@@ -64,7 +64,7 @@ def _record(
                 keys.put(typed[number])
             yield Piece((packet * 32767).astype(np.int16)[:, None], 0)
 
-    told = Told(status=lambda line: None, verdict=verdicts.append)
+    told = Told(status=lambda line: None, verdict=lambda text, take: verdicts.append(text))
     record_takes(pieces(), RATE, folder, wanted, keys, told)
     return verdicts
 

@@ -1,9 +1,8 @@
 """The room to label in: stretches of long recordings to see, hear and mark.
 
-A recording is read once into a scratch file of mono samples, so that every view is a seek,
-however long the recording and whatever its format. Labels lie beside it as an Audacity track,
-NAME.txt. Each save names the revision that it began from: where the file has changed since, in
-another tab or program, nothing is written and the page asks.
+Labels lie beside a recording as an Audacity track, NAME.txt. Each save names the revision that it
+began from: where the file has changed since, in another tab or program, nothing is written and the
+page asks.
 """
 
 from __future__ import annotations
@@ -12,16 +11,10 @@ import asyncio
 import dataclasses
 import hashlib
 import io
-import itertools
 import math
-import tempfile
-import threading
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,100 +23,27 @@ from aiohttp import web
 
 from models.streaming import StreamingDetector
 from pipeline.activity import frame_power_db
-from pipeline.audio_file import AUDIO_SUFFIXES, stream_audio, to_int16
+from pipeline.audio_file import AUDIO_SUFFIXES
 from pipeline.labels.label_files import read_labels, write_labels
-from schemas.errors import AudioError, RequestError
+from schemas.errors import RequestError
 from schemas.labels import Label, LabelledRecording
 from wakebeam.detecting import Collected, file_source, listen
 from wakebeam.sound_pictures import envelope, spectrogram
+from wakebeam.studio.decoded import RATE_HZ, DecodedRecordings
 from wakebeam.studio.place import PLACE, no_link
 
-RATE_HZ = 24_000
-_OPEN_AT_ONCE = 4
-_LONGEST_VIEW_S = 120.0
 _FRAME_S = 0.01
 _OVER_MEDIAN_DB, _BELOW_PEAK_DB = 9.0, 35.0
 _JOINED_S, _SHORTEST_S = 0.3, 0.08
-_SLOW_THREADS = 2
-_T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """A recording's samples in a scratch file, and what it was made from."""
-
-    samples: npt.NDArray[np.int16]
-    stamp: tuple[int, int]
-
-    @property
-    def duration_s(self) -> float:
-        return len(self.samples) / RATE_HZ
-
-    def view(self, request: web.Request) -> tuple[npt.NDArray[np.int16], float]:
-        """A copy of the samples that a request's from_s and to_s name, and where they begin."""
-        from_s, to_s = _second(request, "from_s"), _second(request, "to_s")
-        if not 0.0 <= from_s < to_s <= from_s + _LONGEST_VIEW_S:
-            raise RequestError(f"from {from_s} to {to_s} s", expected="at most two minutes")
-        x = np.array(self.samples[round(from_s * RATE_HZ) : round(to_s * RATE_HZ)])
-        if not len(x):
-            raise RequestError(f"nothing from {from_s} s on")
-        return x, from_s
-
-
-class _Recordings:
-    """The recordings that were looked at last, decoded; long work has threads of its own.
-
-    A scratch file has no name: it goes with its mapping, whatever ends the studio.
-    """
-
-    def __init__(self) -> None:
-        self._opened: OrderedDict[Path, _Opened] = OrderedDict()
-        self._turns: dict[Path, asyncio.Lock] = {}
-        self._slow = ThreadPoolExecutor(_SLOW_THREADS, "recordings")
-        self._closing = threading.Event()
-        self.saving = asyncio.Lock()
-
-    async def open(self, path: Path) -> _Opened:
-        """Decode a recording, unless it is at hand and unchanged."""
-        found = self._at_hand(path)
-        if found is None:
-            async with self._turns.setdefault(path, asyncio.Lock()):
-                found = self._at_hand(path)
-                if found is None:
-                    stamp = _stamp(path)
-                    found = _Opened(await self.slowly(_decode, path, self._closing), stamp)
-                    self._opened[path] = found
-                    while len(self._opened) > _OPEN_AT_ONCE:
-                        self._turns.pop(self._opened.popitem(last=False)[0], None)
-        return found
-
-    async def slowly(self, work: Callable[..., _T], *arguments: object) -> _T:
-        """Do what takes long beside what has to be quick."""
-        return await asyncio.get_running_loop().run_in_executor(self._slow, work, *arguments)
-
-    def until_closed(self, pieces: Iterable[_T]) -> Iterator[_T]:
-        """Yield pieces until the studio is closed."""
-        return itertools.takewhile(lambda _: not self._closing.is_set(), pieces)
-
-    def close(self) -> None:
-        """Let what is at work end."""
-        self._closing.set()
-        self._slow.shutdown(wait=False, cancel_futures=True)
-
-    def _at_hand(self, path: Path) -> _Opened | None:
-        found = self._opened.get(path)
-        if found is None or found.stamp != _stamp(path):
-            return None
-        self._opened.move_to_end(path)
-        return found
-
-
-_RECORDINGS = web.AppKey("recordings", _Recordings)
+_RECORDINGS = web.AppKey("recordings", DecodedRecordings)
+_SAVING = web.AppKey("saving", asyncio.Lock)
 
 
 async def context(app: web.Application) -> AsyncIterator[None]:
     """Hold what was decoded while the studio is open."""
-    app[_RECORDINGS] = _Recordings()
+    app[_RECORDINGS], app[_SAVING] = DecodedRecordings(), asyncio.Lock()
     yield
     app[_RECORDINGS].close()
 
@@ -131,12 +51,16 @@ async def context(app: web.Application) -> AsyncIterator[None]:
 async def list_recordings(request: web.Request) -> web.Response:
     """GET: every recording, and whether it has labels."""
     place = request.app[PLACE]
-    names, all_of_them = await asyncio.to_thread(place.recordings)
-    rows = [
-        {"name": name, "labelled": _labels_path(place.folder / name).exists()} for name in names
-    ]
-    has_model = place.model is not None
-    return web.json_response({"recordings": rows, "model": has_model, "cut": not all_of_them})
+
+    def look() -> dict[str, Any]:
+        names, all_of_them = place.recordings()
+        rows = [
+            {"name": name, "labelled": any(path.exists() for path in _beside(place.folder / name))}
+            for name in names
+        ]
+        return {"recordings": rows, "model": place.model is not None, "cut": not all_of_them}
+
+    return web.json_response(await asyncio.to_thread(look))
 
 
 async def get_recording(request: web.Request) -> web.Response:
@@ -149,7 +73,8 @@ async def get_recording(request: web.Request) -> web.Response:
 async def get_stretch(request: web.Request) -> web.Response:
     """GET name, from_s, to_s: waveform, spectrogram, and where there is sound."""
     opened = await request.app[_RECORDINGS].open(_recording(request))
-    x, from_s = opened.view(request)
+    from_s = _second(request, "from_s")
+    x = opened.view(from_s, _second(request, "to_s"))
 
     def draw() -> dict[str, Any]:
         lows, highs = envelope(x)
@@ -163,7 +88,7 @@ async def get_stretch(request: web.Request) -> web.Response:
 async def get_sound(request: web.Request) -> web.Response:
     """GET name, from_s, to_s: the stretch as a WAV file."""
     opened = await request.app[_RECORDINGS].open(_recording(request))
-    x, _ = opened.view(request)
+    x = opened.view(_second(request, "from_s"), _second(request, "to_s"))
     out = io.BytesIO()
     soundfile.write(out, x, RATE_HZ, format="WAV", subtype="PCM_16")
     return web.Response(body=out.getvalue(), content_type="audio/wav")
@@ -178,7 +103,7 @@ async def put_labels(request: web.Request) -> web.Response:
         revision = sent["revision"]
     except (ValueError, KeyError, TypeError) as error:
         raise RequestError(f"these are no labels ({error!r})") from None
-    async with request.app[_RECORDINGS].saving:
+    async with request.app[_SAVING]:
         if revision != _revision(path):
             return web.json_response(_labelled(path), status=409)
         made = LabelledRecording(path.name, labels)
@@ -237,21 +162,6 @@ def active_stretches(x: npt.NDArray[np.int16], rate_hz: int) -> list[tuple[float
     return [(round(a, 3), round(b, 3)) for a, b in stretches if b - a >= _SHORTEST_S]
 
 
-def _decode(path: Path, closing: threading.Event) -> npt.NDArray[np.int16]:
-    with tempfile.TemporaryFile(prefix="wakebeam-studio-") as file:
-        for block in stream_audio(path, RATE_HZ):
-            if closing.is_set():
-                raise AudioError("the studio is closed")
-            file.write(to_int16(block).tobytes())
-        file.flush()
-        return np.memmap(file, np.int16, "r")
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
-
-
 def _recording(request: web.Request) -> Path:
     path = request.app[PLACE].inside(request.query.get("name", ""))
     if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
@@ -259,12 +169,15 @@ def _recording(request: web.Request) -> Path:
     return path
 
 
+def _beside(recording: Path) -> tuple[Path, Path]:
+    """Where its labels may lie: NAME.txt, and NAME.SUFFIX.txt where others are called NAME too."""
+    return recording.with_suffix(".txt"), recording.with_name(f"{recording.name}.txt")
+
+
 def _labels_path(recording: Path) -> Path:
-    """NAME.txt; NAME.SUFFIX.txt where two recordings differ in their suffix alone."""
     others = AUDIO_SUFFIXES - {recording.suffix.lower()}
     shared = any(recording.with_suffix(suffix).exists() for suffix in others)
-    named = recording.name if shared else recording.stem
-    return no_link(recording.with_name(f"{named}.txt"))
+    return no_link(_beside(recording)[shared])
 
 
 def _revision(recording: Path) -> str:

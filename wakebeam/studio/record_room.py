@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -54,10 +55,9 @@ async def record(request: web.Request) -> web.WebSocketResponse:
         write_licence(folder, licence, speaker)
         made = TakeFolder(folder, speaker)
 
-        def verdict(text: str) -> None:
-            take = text.removeprefix("kept: ").partition(",")[0] if text.startswith("kept") else ""
-            number = {"done": len(made), "total": int(takes)}
-            tell({"verdict": text, "take": f"{keyword}/{take}" if take else ""} | number)
+        def verdict(text: str, take: Path | None) -> None:
+            name = f"{keyword}/{take.name}" if take else ""
+            tell({"verdict": text, "take": name, "done": len(made), "total": int(takes)})
 
         told = Told(
             status=lambda text: tell({"status": text}),
