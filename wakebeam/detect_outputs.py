@@ -35,6 +35,18 @@ _STDERR = 2
 _CHIME_HZ, _CHIME_S, _CHIME_PEAK = (880.0, 1320.0), 0.35, 0.25
 
 
+class Highest(Output):
+    """Remembers the highest score of all that was heard; None before there is one."""
+
+    def __init__(self) -> None:
+        self.score: float | None = None
+
+    def heard(self, samples: np.ndarray, scored: StreamOutput) -> None:
+        """Take a piece."""
+        if scored.scores.size:
+            self.score = max(self.score or 0.0, float(scored.scores.max()))
+
+
 class Lines(Output):
     """Prints each detection, for people or as JSON."""
 

@@ -83,9 +83,11 @@ def detect(
     chimes = to.places_of(chime, stems, ".wav") if chime else {}
     plots = to.places_of(plot, stems, ".png") if plot else {}
 
+    highest = to.Highest()
+
     def hear(source: Source) -> int:
         detector = StreamingDetector(step, threshold=threshold, input_rate_hz=source.rate_hz)
-        outputs: list[Output] = [to.Lines(as_json)]
+        outputs: list[Output] = [to.Lines(as_json), highest]
         outputs += [command] if command else []
         if write_clips:
             stem = stems[source.path] if source.path else time.strftime("live-%Y%m%d-%H%M%S")
@@ -119,6 +121,9 @@ def detect(
             say(f"wakebeam: {error}")
             failed += 1
     say(f"{num_found} detections in {len(paths) - failed} of {len(paths)} files")
+    least = step.metadata.get("threshold") if threshold is None else threshold
+    if not num_found and highest.score is not None and least is not None:
+        say(f"the highest score was {highest.score:.4g}, the threshold is {least:.4g}")
     if failed:
         raise typer.Exit(1)
 
@@ -163,7 +168,8 @@ def mine(
     )
     if made:
         entry = f"{{path: {out.resolve()}, kind: hard, speaker_pattern: '{SPEAKER_PATTERN}'}}"
-        show(f"next: add `- {entry}` to material.negative, and run the recipe again")
+        show(f"next: add `- {entry}` to material.negative, then")
+        show("      wakebeam run RECIPE --overwrite, or with the next retraining")
     if failed:
         raise typer.Exit(1)
 

@@ -61,7 +61,7 @@ def material_text(found: dict[str, Any]) -> str:
     """Return the result of `check_material` for people."""
     takes, doubles = found["takes"], found["near_doubles"]
     faulty = [take for take in takes if take["faults"]]
-    lines = [f"takes: {len(takes)}, of which {len(faulty)} have something to look at"]
+    lines = [f"takes: {len(takes)}, {len(faulty)} of them clipped, noisy, cut off or odd"]
     kinds = Counter(word.split(":")[0].split(" s long")[0] for t in faulty for word in t["faults"])
     odd = sum(count for kind, count in kinds.items() if kind[0].isdigit())
     named = [(kind, count) for kind, count in kinds.items() if not kind[0].isdigit()]

@@ -137,7 +137,10 @@ def speak(
         show(f"next: wakebeam init DIR --keyword … --near-miss {shlex.quote(str(out))} …")
         return
     folders = sorted(shlex.quote(str(path)) for path in out.iterdir() if path.is_dir())
-    show(f"next: wakebeam init DIR --keyword {folders[0]} --negative … --background …")
+    keyword = folders[0] if len(folders) == 1 else f"{shlex.quote(str(out))}/PHRASE"
+    show(f"next: wakebeam init DIR --keyword {keyword} --negative … --background …")
+    if len(folders) > 1:
+        show(f"      or all of them as other speech: --negative {shlex.quote(str(out))}")
 
 
 @APP.command(epilog="Example: wakebeam rooms --out rooms --count 60")

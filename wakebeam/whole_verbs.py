@@ -32,6 +32,7 @@ def run(
         values = run_all(workspace, num_workers=num_workers, overwrite=overwrite)
     measure = measure_of(values)
     show(measure.report_text(values))
+    show(f"the same with curves: {workspace.model / 'evaluation.html'}")
     if not workspace.recipe.material.negative:
         say(NO_NEGATIVES)
     if measure.share_missed(values) > _USELESS:
@@ -39,8 +40,7 @@ def run(
             "this detector misses most of what it is for: give it more takes, more examples "
             "(dataset.num_examples) or more epochs (training.epochs)"
         )
-    else:
-        show(f"next: wakebeam detect --model {shlex.quote(str(workspace.export))} FILE")
+    show(f"next: wakebeam detect --model {shlex.quote(str(workspace.export))} FILE")
 
 
 @APP.command(epilog="Example: wakebeam demo")

@@ -132,7 +132,7 @@ def _sorted(path: Path, rows: Iterable[Row], sort: bool) -> list[Row]:
                 raise wrong(
                     path, row.where, f"starts before {before.where}",
                     "lines sorted by their start",
-                    "sort them: `wakebeam labels FILE OTHER_FILE --sort`",
+                    "sort them: `wakebeam labels FILE --out OTHER_FILE --sort`",
                 )  # fmt: skip
     last: dict[str, Row] = {}
     for row in ordered:

@@ -64,9 +64,11 @@ def _smaller(words: list[str], *, scenes: bool) -> list[str]:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory) -> Workplace:
-    """Folders `kw`, `other` and `noise`, as the tutorials call them."""
+    """Folders `kw`, `other`, `noise` and `radio`, as the tutorials call them."""
     folder = tmp_path_factory.mktemp("reader")
     material(folder, keywords=30, negatives=30, backgrounds=12)
+    material(folder / "elsewhere", keywords=0, negatives=3, backgrounds=0)
+    (folder / "elsewhere/other").rename(folder / "radio")
     return Workplace(folder)
 
 

@@ -53,7 +53,7 @@ def test_check_verify_and_synth_agree(trained) -> None:
     assert not any(take["faults"] for take in found["takes"])
     assert found["near_doubles"], "chirps of neighbouring pitch sound the same"
     strict = trained("check", "w", *trained.settings(), "--strict", code=1)
-    assert "takes: 30, of which 0" in strict.stdout
+    assert "takes: 30, 0 of them clipped" in strict.stdout
     assert "pairs of clips sound the same" in strict.stdout
     verified = json.loads(trained("verify", "w/data", "--json").stdout)
     assert verified == {"problems": [], "records": 96 + 24 + 24, "decoded": 0, "rendered": 0}
