@@ -37,6 +37,7 @@ from typing import Any
 
 import soundfile
 
+from benchmarks.sentences import SENTENCES
 from models.event_matching import match_events
 from pipeline.recipe_template import recipe_template
 from schemas.canonical import digest
@@ -65,86 +66,6 @@ _EXPONENTS = range(-50, 1, 5)
 _DIGIT_SPEAKER = r"\d_([a-z]+)_\d+\.wav$"
 _RECIPE, _RESULT = "recipe.yaml", "result.json"
 _FOLD = r"(?:^|/)(\d)-"
-
-
-SENTENCES: dict[str, tuple[str, ...]] = {
-    "spoken": (
-        "The train to the coast leaves at seven in the morning.",
-        "She put the letters on the table and went out.",
-        "We had soup and bread for lunch.",
-        "Nobody knows why the lights went off.",
-        "He bought a new bicycle last week.",
-        "Can you tell me where the library is?",
-        "The children are playing in the garden behind the house.",
-        "It rained all night, and the river rose.",
-        "My brother works in a small bakery.",
-        "Please bring me a glass of water.",
-        "They walked along the beach until sunset.",
-        "The meeting was moved to Thursday.",
-        "I forgot my umbrella at the office.",
-        "Her favourite colour is green.",
-        "Twenty people came to the concert.",
-        "The dog barked at the postman again.",
-        "You should try the apple cake.",
-        "Our neighbours are moving to another city.",
-        "He reads the newspaper every day after breakfast.",
-        "This road leads to the old castle.",
-        "What did you think of the film?",
-        "The shop closes in ten minutes.",
-        "I would like to book a table for four.",
-        "There is snow on the mountains.",
-        "Her train was late, so we waited.",
-        "The engine makes a strange noise.",
-        "Take the second street on the right.",
-        "We talked about the holidays for hours.",
-        "The teacher wrote a long word on the board.",
-        "Somebody left the window open.",
-    ),
-    "heard": (
-        "The bus stops in front of the town hall.",
-        "My sister plays the violin in an orchestra.",
-        "Put the plates back into the cupboard.",
-        "It takes an hour to walk around the lake.",
-        "The cat sleeps on the chair next to the stove.",
-        "Have you ever been to the north of Scotland?",
-        "The carpenter built a shelf for all our books.",
-        "Ask the waiter for the bill, please.",
-        "Last summer was hotter than the one before.",
-        "She studies chemistry and mathematics.",
-        "The ship arrives on Saturday evening.",
-        "We painted the kitchen yellow.",
-        "He lost his keys somewhere in the park.",
-        "The exam was easier than I expected.",
-        "Thousands of birds rest here in autumn.",
-        "The doctor asked him to drink more tea.",
-        "Turn off the radio, it is too loud.",
-        "Our grandfather tells the same story every year.",
-        "The post office opens at half past eight.",
-        "An old map hung above the fireplace.",
-        "Some people collect stamps, others collect stones.",
-        "The farmer sells eggs, milk and honey.",
-        "I can't find my other shoe.",
-        "The museum has a new exhibition on glass.",
-        "They chose the blue carpet after a long discussion.",
-        "The mechanic fixed the brakes within a day.",
-        "Does this bridge close when the wind is strong?",
-        "Lunch will be served in the dining room.",
-        "The actor forgot his lines and began to laugh.",
-        "Next week we leave for the islands.",
-    ),
-    "validated": (
-        "The baker starts work long before dawn.",
-        "Could you lend me a pencil and some paper?",
-        "Two foxes crossed the field behind the school.",
-        "The lecture begins at a quarter to ten.",
-        "He wrapped the present in green paper.",
-        "Most visitors come here for the view.",
-        "The river froze twice last winter.",
-        "My neighbour repairs clocks and watches.",
-        "The soup needs a little more salt.",
-        "She answered the letter on the same day.",
-    ),
-}
 
 
 @dataclass(frozen=True)

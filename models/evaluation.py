@@ -26,7 +26,7 @@ from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
 from models.scoring import score_split
 from models.slices import Matched, false_accepts_by, misses_by, put_down_to, sound_at
-from models.takes import miss_interval
+from models.takes import interval_of
 from models.worst_clips import FloatArray, WorstClip, cut_from, worst_clips, write_clips
 from pipeline.input_dataset import judged_examples, read_dataset
 from schemas.canonical import digest
@@ -199,7 +199,7 @@ def judge(
     keywords = [e for r in recordings for e in r.events if e.kind == "keyword"]
     values = _numbers(point) | {
         "num_takes": len({e.source for e in keywords if e.source}),
-        "miss_interval": _miss_interval(matched),
+        "miss_interval": interval_of(found),
         "num_other_events": sum(e.kind != "keyword" for r in recordings for e in r.events),
         "num_false_accept_sounds": len(
             {put_down_to(r.events, d, r.name) for r, m in matched for d in m.false_accepts}
@@ -208,7 +208,7 @@ def judge(
         "threshold": threshold,
         "counting": judging.rule(),
         "by_label": {
-            label: _numbers(one) | {"miss_interval": _miss_interval(matched, label)}
+            label: _numbers(one) | {"miss_interval": interval_of(found, label)}
             for label, one in by_label.items()
         },
         "macro": _macro(by_label.values()),
@@ -285,13 +285,6 @@ def _macro(points: Iterable[OperatingPoint]) -> dict[str, float]:
         "miss_rate": sum(rates) / max(1, len(rates)),
         "false_accepts_per_hour": sum(p.false_accepts_per_hour for p in of) / max(1, len(of)),
     }
-
-
-def _miss_interval(matched: Matched, label: str | None = None) -> tuple[float, float]:
-    """By takes, which a scene's events name; a recording's labels don't."""
-    judged = [(event, False) for _, found in matched for event, _ in found.hits]
-    judged += [(event, True) for _, found in matched for event in found.misses]
-    return miss_interval((e.source, missed) for e, missed in judged if label in (None, e.label))
 
 
 def _percentiles(delays: Sequence[float]) -> dict[str, float]:

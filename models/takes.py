@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from models.event_matching import Matching
 from models.intervals import wilson, wilson_by_group
+from schemas.detection import ReferenceEvent
 
 
 def miss_interval(trials: Iterable[tuple[str, bool]]) -> tuple[float, float]:
@@ -30,3 +32,16 @@ def miss_interval(trials: Iterable[tuple[str, bool]]) -> tuple[float, float]:
     if not takes or "" in takes:
         return wilson(sum(c for c, _ in takes.values()), sum(n for _, n in takes.values()))
     return wilson_by_group([(count, total) for count, total in takes.values()])
+
+
+def interval_of(found: Iterable[Matching], label: str | None = None) -> tuple[float, float]:
+    """Return the interval of what was matched, of one class alone or of all.
+
+    A scene's events name their takes; a recording's labels don't.
+    """
+    judged = [(e, missed) for m in found for e, missed in _judged(m) if label in (None, e.label)]
+    return miss_interval((event.source, missed) for event, missed in judged)
+
+
+def _judged(found: Matching) -> list[tuple[ReferenceEvent, bool]]:
+    return [(event, False) for event, _ in found.hits] + [(event, True) for event in found.misses]

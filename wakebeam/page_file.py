@@ -1,4 +1,4 @@
-"""One self-contained page of a template in `pages`: it needs no network and can be sent around.
+"""One self-contained page of `pages`, in a frame: it needs no network and can be sent around.
 
 Pictures, sounds (MP3) and data are inside it. Names come from files and are never taken for markup:
 the data is JSON without `<`, and the scripts only set texts.
@@ -27,9 +27,10 @@ def fill_page(name: str, title: str, values: Mapping[str, Any]) -> str:
         "title": html.escape(title),
         "style": page_text("page.css"),
         "script": page_text("parts.js") + page_text(f"{name}.js"),
+        "main": page_text(f"{name}.html"),
         "data": json.dumps(values, allow_nan=False).translate(_ESCAPES),
     }
-    pieces = page_text(f"{name}.html").split("@")
+    pieces = page_text("frame.html").split("@")
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from models.event_matching import Matching, count_events
 from models.operating_points import LOG_ODDS, THRESHOLDS, OperatingPoint, counted
 from models.slices import sound_at
-from models.takes import miss_interval
+from models.takes import interval_of
 from models.worst_clips import FloatArray
+from pipeline.audio_file import to_int16
 from schemas.detection import ReferenceEvent, ScoredRecording
 from wakebeam.page_file import fill_page
 from wakebeam.sound_pictures import envelope, small_copy, spectrogram
@@ -119,8 +120,6 @@ def _point(
         for d in m.false_accepts
     ]
     kept = sorted(accepts, key=lambda row: -row[3])[:_MOST_ACCEPTS]
-    judged = [(event, False) for m in found for event, _ in m.hits]
-    judged += [(event, True) for m in found for event in m.misses]
     return {
         "threshold": point.threshold,
         "misses": [numbers[id(event)] for m in found for event in m.misses],
@@ -128,7 +127,7 @@ def _point(
         "accepts": sorted(kept),
         "num_accepts": len(accepts),
         "miss_rate": point.miss_rate,
-        "miss_interval": miss_interval((event.source, missed) for event, missed in judged),
+        "miss_interval": interval_of(found),
         "per_hour": point.false_accepts_per_hour,
         "per_hour_interval": point.false_accept_interval,
     }
@@ -217,7 +216,7 @@ def _moments(heard: HeardStream, wanted: Sequence[tuple[int, float]]) -> list[di
 def _moment(
     number: int, recording: ScoredRecording, start_s: float, x: FloatArray, rate_hz: int
 ) -> dict[str, Any]:
-    pcm = (np.clip(x, -1.0, 1.0) * 32767).astype(np.int16)
+    pcm = to_int16(x)
     stop_s = start_s + len(pcm) / rate_hz
     lows, highs = envelope(pcm)
     inside = (recording.times_s >= start_s) & (recording.times_s <= stop_s)

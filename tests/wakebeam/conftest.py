@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.audio_factory import material
+from tests.wakebeam.studio_client import Studio, recordings, studio
 
 SMALL = (
     "dataset.num_examples={train: 96, validation: 24, test: 24}",
@@ -61,3 +63,16 @@ def trained(tmp_path_factory) -> Workplace:
     place = make_workplace(tmp_path_factory.mktemp("a folder with spaces"))
     place("run", "w/recipe.yaml", *place.settings())
     return place
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Recordings for the studio."""
+    return recordings(tmp_path_factory.mktemp("studio"))
+
+
+@pytest.fixture(scope="module")
+def open_studio(trained, folder) -> Iterator[Studio]:
+    """A studio on them, with the trained detector."""
+    with studio(folder, "--model", trained.folder / "w/export") as one:
+        yield one

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 import soundfile
 
 from tests.audio_factory import write
 from tests.browser import barriers, open_page, wait_until
-from tests.wakebeam.studio_client import Studio, open_room, recordings, session, studio
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return recordings(tmp_path_factory.mktemp("studio"))
-
-
-@pytest.fixture(scope="module")
-def open_studio(trained, folder) -> Iterator[Studio]:
-    with studio(folder, "--model", trained.folder / "w/export") as one:
-        yield one
+from tests.wakebeam.studio_client import open_room, session, studio
 
 
 def test_takes_are_recorded_judged_and_taken_back(folder, open_studio, tmp_path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -18,14 +17,8 @@ from tests.wakebeam.studio_client import (
     Studio,
     files_of,
     open_recording,
-    recordings,
     studio,
 )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return recordings(tmp_path_factory.mktemp("studio"))
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,18 +16,7 @@ from schemas.errors import RequestError
 from schemas.labels import Label, LabelledRecording
 from tests.audio_factory import write
 from tests.browser import barriers, open_page, wait_until
-from tests.wakebeam.studio_client import Studio, open_recording, recordings, studio
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return recordings(tmp_path_factory.mktemp("studio"))
-
-
-@pytest.fixture(scope="module")
-def open_studio(trained, folder) -> Iterator[Studio]:
-    with studio(folder, "--model", trained.folder / "w/export") as one:
-        yield one
+from tests.wakebeam.studio_client import open_recording, studio
 
 
 def test_labels_by_keyboard_and_mouse_judge_and_train(trained, open_studio, folder) -> None:
