@@ -134,8 +134,8 @@ class SynthesisJob:
         if self.follows:
             return "give the same command again that began it"
         return (
-            "--append N adds scenes of new material to it, --overwrite replaces it, "
-            "dataset.out names another folder"
+            "give the same --set again that it was made with; or --append N adds scenes of new "
+            "material to it, --overwrite replaces it, dataset.out names another folder"
         )
 
     def manifest(self, text: str, *, where: str) -> Manifest:

@@ -52,10 +52,12 @@ def read_metadata(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{FLOAT32_NAME} is missing")
         return metadata
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        inside = folder / "export"  # of a recipe's folder
+        there = (inside / METADATA_NAME).is_file()
         raise RequestError(
             f"{folder} is not an exported detector ({error})",
             expected=f"a folder with {METADATA_NAME} and {FLOAT32_NAME}",
-            fix="make one with `wakebeam export MODEL --out DIR`",
+            fix=f"name {inside}" if there else "make one with `wakebeam export MODEL --out DIR`",
         ) from error
 
 

@@ -248,12 +248,12 @@ def parsed_manifest(make: Callable[..., _Made], text: str, *, where: str, versio
         ) from error
 
 
-def not_complete(location: str) -> DatasetError:
-    """Return the error of a data set that no manifest closes."""
+def not_complete(location: str, instead: str = "") -> DatasetError:
+    """Return the error of a data set that no manifest closes; `instead` is one that was meant."""
     return DatasetError(
         f"{location} has no {MANIFEST_NAME}",
         expected="a complete data set",
-        fix="run `wakebeam synth` to make or finish it",
+        fix=f"name {instead}" if instead else "run `wakebeam synth` to make or finish it",
     )
 
 

@@ -85,7 +85,9 @@ class StoredDataset:
                 )
             manifests.append(manifest)
         if not manifests:
-            raise not_complete(location)
+            inside = f"{location.rstrip('/')}/data"  # of a recipe's folder
+            there = read_text(f"{inside}/{MANIFEST_NAME}") is not None
+            raise not_complete(location, inside if there else "")
         return cls(location, tuple(manifests))
 
     @property

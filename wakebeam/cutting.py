@@ -29,8 +29,7 @@ class ClipNames:
 
     def __init__(self, recording: Path) -> None:
         self._stem = plain(recording.stem)
-        with recording.open("rb") as file:
-            self._digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        self._digest = recording_digest(recording)
 
     def of(self, time_s: float) -> str:
         """Return the name of what is at a time."""
@@ -43,6 +42,24 @@ class ClipNames:
 
     def _ending(self, time_s: float) -> str:
         return f"{self._digest}__t{round(1000 * time_s):09d}.wav"
+
+
+def recording_digest(recording: Path) -> str:
+    """Return as much of the SHA-256 of a file as names of clips carry.
+
+    Raises:
+        AudioError: it can't be read.
+    """
+    try:
+        with recording.open("rb") as file:
+            return short_digest(hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError as error:
+        raise AudioError(f"{recording} can't be read ({error.strerror})") from error
+
+
+def short_digest(sha256: str) -> str:
+    """Return as much of a digest as names carry."""
+    return sha256[:12]
 
 
 def plain(text: str) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from schemas.errors import AudioError, RequestError
 from wakebeam.app import APP, AsJson
 from wakebeam.console import say, show
+
+if TYPE_CHECKING:
+    from models.streaming import StreamingDetector
+    from wakebeam.model_leaks import Known
 
 
 @APP.command(
@@ -138,23 +142,34 @@ def mine(
     threshold: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="lower finds more")
     ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="what the model was trained on", show_default="MODEL/../data"),
+    ] = None,
 ) -> None:
     """Cut false accepts out of recordings in which the keyword is not spoken.
 
-    Don't mine recordings that shall judge the detector later.
+    Left out are the model's own recordings, whose clips could come into another split than they are
+    in, and stream sets, which judge. Don't mine what shall judge the detector later.
     """
     from models.streaming import StreamingDetector
     from wakebeam.console import progress
     from wakebeam.cutting import SPEAKER_PATTERN
     from wakebeam.mining import mine as mine_file
+    from wakebeam.mining import why_not
 
     detector = StreamingDetector(model, threshold=threshold)
     paths = list(_recordings(files))
-    made = kept = failed = 0
+    own = _own_recordings(detector, dataset or str(model.resolve().parent / "data"))
+    made = kept = failed = left_out = 0
     with progress("mine", "files") as update:
         for done, path in enumerate(paths):
             update(done, len(paths))
             try:
+                if reason := why_not(path, own):
+                    say(f"{path} is left out: {reason}")
+                    left_out += 1
+                    continue
                 counts = mine_file(detector, path, out)
             except AudioError as error:
                 say(f"wakebeam: {error}")
@@ -162,16 +177,28 @@ def mine(
                 continue
             made, kept = made + counts[0], kept + counts[1]
         update(len(paths), len(paths))
-    show(
-        f"{out}: {made} false accepts cut out at threshold {detector.threshold:.3f}, {kept} were "
-        "there"
+    counted = (
+        f"{made} false accepts cut out at threshold {detector.threshold:.3f}, {kept} were there"
     )
+    show(f"{out}: {counted}" + f"; {left_out} recordings left out" * bool(left_out))
     if made:
         entry = f"{{path: {out.resolve()}, kind: hard, speaker_pattern: '{SPEAKER_PATTERN}'}}"
         show(f"next: add `- {entry}` to material.negative, then")
         show("      wakebeam run RECIPE --overwrite, or with the next retraining")
     if failed:
         raise typer.Exit(1)
+
+
+def _own_recordings(detector: StreamingDetector, dataset: str) -> dict[str, Known]:
+    """The recordings of the detector's own material; none where that isn't known, and said so."""
+    from schemas.errors import WakebeamError
+    from wakebeam.model_leaks import own_recordings
+
+    try:
+        return own_recordings(detector.metadata.get("card", {}), dataset)
+    except WakebeamError as error:
+        say(f"not checked whether these are the model's own recordings: {error.received}")
+        return {}
 
 
 def _recordings(files: Sequence[Path]) -> Iterator[Path]:

@@ -9,14 +9,17 @@ shown keeps the clips of one recording in one split.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from models.streaming import StreamingDetector
 from pipeline.audio_spans import cut_spans
 from pipeline.wav_file import write_wav
-from wakebeam.cutting import ClipNames
+from schemas.stream_set import STREAM_SET_NAME
+from wakebeam.cutting import ClipNames, recording_digest
 from wakebeam.detecting import Collected, file_source, listen
+from wakebeam.model_leaks import Known
 
 LIST_NAME = "mined.jsonl"
 _BEFORE_S, _AFTER_S = 0.5, 0.2
@@ -58,6 +61,19 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
         with (out / LIST_NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     return len(wanted), len(found) - len(wanted)
+
+
+def why_not(path: Path, own: Mapping[str, Known]) -> str:
+    """Return why a recording must not be mined; empty if it may.
+
+    Args:
+        path: the recording.
+        own: the model's own recordings, by `short_digest`.
+    """
+    if (path.parent / STREAM_SET_NAME).exists():
+        return "it is of a stream set, which judges"
+    known = own.get(recording_digest(path))
+    return f"it is, or holds, {known.clip_id}, of the model's {known.split}" if known else ""
 
 
 def _span(detection: dict[str, Any], rate: int) -> tuple[int, int]:

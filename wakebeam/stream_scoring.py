@@ -25,15 +25,16 @@ from pipeline.scratch_folder import scratch_folder
 from pipeline.stream_leaks import require_no_leaks
 from pipeline.stream_writer import file_digest, read_stream_set
 from schemas.detection import ReferenceEvent, ScoredRecording
-from schemas.errors import DatasetError, RequestError
+from schemas.errors import DatasetError, RequestError, WakebeamError
 from schemas.recipe import Evaluation
 from schemas.stream_set import StreamSet
-from wakebeam.model_leaks import leaks_into
+from wakebeam.cutting import recording_digest
+from wakebeam.model_leaks import leaks_into, own_recordings
 
 Progress = Callable[[int, int], None]
+_OTHER_MATERIAL = "judge on a stream of other material; --allow-leak judges all the same"
 Stretch = tuple[str, float, float]
 """Name of a recording, start and stop in seconds; may begin before it and end after it."""
-_NOT_CHECKED = "not checked: nothing says where the sounds of this recording are from"
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,8 @@ def hear_stream(
             material.about["leak_check"] = _leak_check(made, detector, model, data, allow_leak)
         else:
             events = _labelled(labels, detector.labels, stream.name)
-            material = _Material(
-                ((stream, events),), {"name": stream.name, "leak_check": _NOT_CHECKED}
-            )
+            checked = _recording_check(stream, detector, model, data, allow_leak)
+            material = _Material(((stream, events),), {"name": stream.name, "leak_check": checked})
         return HeardStream(
             detector.metadata,
             tuple(detector.labels),
@@ -225,16 +225,35 @@ def _of_set(folder: Path, made: StreamSet, detector: StreamingDetector) -> _Mate
 def _leak_check(
     made: StreamSet, detector: StreamingDetector, model: Path, data: str | None, allow: bool
 ) -> str:
-    beside = data or str(model.resolve().parent / "data")
-    leaks, how = leaks_into(detector.metadata.get("card", {}), made, beside)
+    leaks, how = leaks_into(detector.metadata.get("card", {}), made, data or _beside(model))
     if leaks is None:
         return how
     if not allow:
-        advice = "judge on a stream of other material; --allow-leak judges all the same"
-        require_no_leaks(leaks, "what the model was trained on", advice)
+        require_no_leaks(leaks, "what the model was trained on", _OTHER_MATERIAL)
     if leaks:
         return f"{len(leaks)} of {len(made.clips)} clips are in what the model was trained on"
     return f"none of {len(made.clips)} clips is in what the model was trained on ({how})"
+
+
+def _recording_check(
+    path: Path, detector: StreamingDetector, model: Path, data: str | None, allow: bool
+) -> str:
+    try:
+        own = own_recordings(detector.metadata.get("card", {}), data or _beside(model))
+    except WakebeamError as error:
+        return f"not checked: {error.received}"
+    known = own.get(recording_digest(path))
+    if known is None or known.split == "test":
+        return "neither it nor a clip cut out of it was trained on; its sounds aren't compared"
+    said = f"{path.name} is, or holds, {known.clip_id}, which the model was trained on"
+    if not allow:
+        raise DatasetError(said, fix=_OTHER_MATERIAL)
+    return said
+
+
+def _beside(model: Path) -> str:
+    """Where the data set of a model lies, unless it is said."""
+    return str(model.resolve().parent / "data")
 
 
 def _scores(

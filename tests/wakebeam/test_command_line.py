@@ -165,6 +165,29 @@ def test_mining_cuts_false_accepts_once_each(trained) -> None:
     assert "gone.wav" in trained(*words, "gone.wav", code=1).stderr
 
 
+def test_a_recipes_folder_is_not_taken_for_what_is_in_it(trained) -> None:
+    place = trained.folder / "w"
+    (inspected,) = trained("inspect", place, code=1).stderr.splitlines()[-1:]
+    assert inspected.endswith(f"To do: name {place / 'data'}.")
+    (detected,) = trained("detect", "--model", place, "kw/1.wav", code=2).stderr.splitlines()[-1:]
+    assert detected.endswith(f"To do: name {place / 'export'}.")
+
+
+def test_mining_leaves_out_what_the_model_knows_and_what_judges_it(trained) -> None:
+    """Clips of a recording could come into another split than the recording is in."""
+    trained("stream-set", "w", *trained.settings(), "--hours", "0.02", "--out", "judging")
+    names = ["kw/1.wav", "judging/stream-000.wav"]
+    words = ("mine", "--model", "w/export", "--out", "none", *names)
+    done = trained(*words)
+    assert "; 2 recordings left out" in done.stdout
+    assert "kw/1.wav is left out: it is, or holds, keyword/kw/1.wav, of the model's " in done.stderr
+    assert "judging/stream-000.wav is left out: it is of a stream set" in done.stderr
+    assert not (trained.folder / "none").exists()
+    done = trained(*words, "--dataset", "nowhere")
+    assert "not checked whether these are the model's own recordings" in done.stderr
+    assert "; 1 recordings left out" in done.stdout
+
+
 def test_a_recipe_that_speaks_its_own_material(tmp_path) -> None:
     pytest.importorskip("espeakng_loader", reason="the extra `tts` is not installed")
     from tests.wakebeam.conftest import make_workplace

@@ -75,7 +75,7 @@ def test_model_export_folder_and_single_recording_agree(trained, stream) -> None
     names = ("num_keywords", "num_misses", "num_false_accepts", "threshold", "hours")
     for name in names:
         assert of_model[name] == of_export[name] == pytest.approx(of_file[name]), name
-    assert of_file["stream"]["leak_check"].startswith("not checked")
+    assert of_file["stream"]["leak_check"].startswith("neither it nor a clip cut out of it")
     assert "speaker" not in of_file["misses_by"], "labels name no speakers"
 
 
@@ -86,6 +86,24 @@ def test_what_a_model_was_trained_on_is_refused_by_name(trained, stream) -> None
     words = ("evaluate", "w/export", "--stream", "heard", "--allow-leak", "--json")
     told = json.loads(trained(*words).stdout)["stream"]["leak_check"]
     assert told.endswith("clips are in what the model was trained on")
+
+
+def test_a_recording_that_was_trained_on_is_refused_by_name(trained, stream) -> None:
+    labels = trained.folder / "take.txt"
+    labels.write_text("0.2\t0.4\tkw\n")
+    made = json.loads((trained.folder / "w/stream/stream-set.json").read_text())
+    tested = {one["clip_id"] for one in made["clips"] if one["kind"] == "keyword"}
+    said = {}
+    for take in sorted((trained.folder / "kw").glob("*.wav")):
+        words = ("evaluate", "w/export", "--stream", take, "--labels", labels, "--out", "own")
+        is_tested = f"keyword/kw/{take.name}" in tested
+        if is_tested not in said:
+            done = trained(*words, code=0 if is_tested else 1)
+            said[is_tested] = done.stderr
+    assert set(said) == {True, False}
+    assert "which the model was trained on" in said[False]
+    told = json.loads(trained(*words, "--allow-leak", "--json").stdout)["stream"]["leak_check"]
+    assert told.endswith("which the model was trained on")
 
 
 def test_another_division_into_splits_is_looked_up_in_the_models_own_data(trained) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -16,10 +17,10 @@ from schemas.errors import RequestError
 from schemas.labels import Label, LabelledRecording
 from tests.audio_factory import write
 from tests.browser import barriers, open_page, wait_until
-from tests.wakebeam.studio_client import open_recording, studio
+from tests.wakebeam.studio_client import open_recording, session, studio
 
 
-def test_labels_by_keyboard_and_mouse_judge_and_train(trained, open_studio, folder) -> None:
+def test_labels_by_keyboard_and_mouse_judge(trained, open_studio, folder) -> None:
     with open_page(open_studio.address) as tab:
         assert "token" not in tab.url
         open_recording(tab, "monday.wav")
@@ -59,8 +60,74 @@ def test_labels_by_keyboard_and_mouse_judge_and_train(trained, open_studio, fold
     words = ("--stream", folder / "monday.wav", "--labels", folder / "monday.txt", "--json")
     judged = json.loads(trained("evaluate", "w/export", *words, "--out", "studio-report").stdout)
     assert (judged["num_keywords"], judged["num_misses"]) == (2, 0)
-    trained("cut", folder / "monday.wav", folder / "monday.txt", "--out", "marked")
-    assert len(list((trained.folder / "marked/kw").glob("*.wav"))) == 2
+    trained("cut", folder / "monday.wav", folder / "monday.txt", "--out", "cut-out")
+    assert len(list((trained.folder / "cut-out/kw").glob("*.wav"))) == 2
+    (folder / "monday.txt").unlink()
+
+
+def test_labels_of_the_studio_train_a_model_and_judge_it(trained, open_studio, folder) -> None:
+    """By keyboard: every sound of one recording, to train with, and two of another, to judge on."""
+    taken = {"session.wav": range(6), "monday.wav": (0, 2)}
+    clips = [f"kw/{i}.wav" for i in (0, 2, 4, 5, 6, 7)]
+    write(folder / "session.wav", session(folder.parent, clips))
+    with open_page(open_studio.address) as tab:
+        for name, sounds in taken.items():
+            open_recording(tab, name)
+            tab.fill("#label-text", "marked")
+            tab.locator("#label-view").focus()
+            for i in range(max(sounds) + 1):
+                tab.keyboard.press("n")
+                wait_until(tab, "document.querySelectorAll('.candidate').length === 1")
+                if i in sounds:
+                    tab.keyboard.press("Enter")
+            wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+            assert tab.locator("#label-list li").count() == len(sounds)
+    trained("cut", folder / "session.wav", folder / "session.txt", "--out", "by-hand")
+    takes = ("--keyword", "by-hand/marked", "--negative", "other", "--background", "noise")
+    trained("init", "marked", *takes)
+    trained("run", "marked", *trained.settings())
+    for name in taken:
+        labelled = (folder / name, "--labels", (folder / name).with_suffix(".txt"))
+        words = ("--stream", *labelled, "--json", "--out", "marked-report")
+        refused = name == "session.wav"
+        done = trained("evaluate", "marked/export", *words, code=1 if refused else 0)
+        if refused:
+            assert "which the model was trained on" in done.stderr
+        else:
+            judged = json.loads(done.stdout)
+            assert judged["num_keywords"] == 2
+            assert judged["num_misses"] < 2, "what was marked is found again"
+        (folder / name).with_suffix(".txt").unlink()
+    (folder / "session.wav").unlink()
+
+
+def test_channels_are_seen_and_heard_apart(open_studio, folder) -> None:
+    clip = soundfile.read(folder.parent / "kw/1.wav")[0]
+    quiet = np.zeros(16000)
+    left, right = np.concatenate([clip, quiet]), np.concatenate([quiet, clip])
+    write(folder / "two.wav", np.stack([left, right], axis=1))
+    with open_page(open_studio.address) as tab:
+        open_recording(tab, "monday.wav")
+        assert tab.locator("#label-channel").is_hidden()
+        open_recording(tab, "two.wav")
+        shown = "document.querySelector('#label-view img').src"
+        pictures = {tab.evaluate(shown)}
+        for channel in ("1", "2"):
+            tab.select_option("#label-channel", channel)
+            wait_until(tab, f"!{json.dumps(sorted(pictures))}.includes({shown})")
+            pictures.add(tab.evaluate(shown))
+        assert tab.problems == []
+    heard = []
+    for channel in (0, 1, 2):
+        query = f"/api/sound?name=two.wav&from_s=0&to_s=1&channel={channel}"
+        status, content = open_studio.ask("GET", query)
+        assert status == 200
+        heard.append(float(np.square(soundfile.read(io.BytesIO(content))[0]).mean()))
+    assert heard[2] < 1e-9 < heard[0] < heard[1]
+    for wrong in ("3", "-1", "nan", "x"):
+        query = f"/api/sound?name=two.wav&from_s=0&to_s=1&channel={wrong}"
+        assert open_studio.ask("GET", query)[0] == 400
+    (folder / "two.wav").unlink()
 
 
 def test_proposals_of_the_detector_are_accepted_and_rejected(open_studio, folder) -> None:

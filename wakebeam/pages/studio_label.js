@@ -6,7 +6,7 @@ ROOMS.label = (() => {
   let from = 0, width = 20, active = [], selected = -1, candidate = null, playing = null, stretchAsked = 0;
 
   // A recording and its labels: whatever is saved is saved of this object, whichever is shown by then.
-  const newDocument = (name, found) => ({ name, revision: found.revision, labels: found.labels, durationS: found.duration_s,
+  const newDocument = (name, found) => ({ name, revision: found.revision, labels: found.labels, durationS: found.duration_s, channel: 0, numChannels: found.num_channels,
     done: [], undone: [], proposals: [], unsaved: false, saving: null, timer: null, there: null, why: "" });
 
   const state = (text) => { byId("label-state").textContent = text; };
@@ -154,7 +154,7 @@ ROOMS.label = (() => {
     showSpans();
     const number = ++stretchAsked;
     try {
-      const found = await ask("/api/stretch", { name: doc.name, from_s: from.toFixed(3), to_s: to().toFixed(3) });
+      const found = await ask("/api/stretch", { name: doc.name, from_s: from.toFixed(3), to_s: to().toFixed(3), channel: doc.channel });
       if (number !== stretchAsked) return;
       waveform(view.querySelector("canvas"), found.lows, found.highs);
       view.querySelector("img").src = found.picture;
@@ -295,7 +295,7 @@ ROOMS.label = (() => {
   // Playing: a stretch at a time, so that any format of recording can be heard.
   function play(begin, end) {
     playing = { begin };
-    audio.src = `/api/sound?${new URLSearchParams({ name: doc.name, from_s: begin.toFixed(3), to_s: Math.max(begin + 0.02, end).toFixed(3) })}`;
+    audio.src = `/api/sound?${new URLSearchParams({ name: doc.name, from_s: begin.toFixed(3), to_s: Math.max(begin + 0.02, end).toFixed(3), channel: doc.channel })}`;
     audio.play().catch(() => {});
   }
 
@@ -332,6 +332,8 @@ ROOMS.label = (() => {
       width = Math.min(20, doc.durationS);
       byId("label-conflict").hidden = true;
       if (doc.labels.length) byId("label-text").value = doc.labels[0].label;
+      byId("label-channels").hidden = doc.numChannels === 1;
+      byId("label-channel").replaceChildren(...Array.from({ length: doc.numChannels + 1 }, (_, i) => make("option", { value: i, textContent: i ? `${i} of ${doc.numChannels}` : "all mixed" })));
       state(`${doc.durationS.toFixed(1)} s, ${doc.labels.length} labels`);
       trouble("");
       show();
@@ -379,6 +381,7 @@ ROOMS.label = (() => {
   for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", () => doc && action());
   byId("label-position").addEventListener("input", () => doc && go(Number(byId("label-position").value)));
   byId("label-recording").addEventListener("change", () => open(byId("label-recording").value));
+  byId("label-channel").addEventListener("change", () => { doc.channel = Number(byId("label-channel").value); showStretch(); });
   byId("label-text").addEventListener("change", () => {
     if (doc && selected >= 0 && doc.labels[selected].label !== chosenText()) replaceSelected({ ...doc.labels[selected], label: chosenText() });
   });

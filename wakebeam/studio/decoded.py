@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.audio_file import stream_audio, to_int16
+from pipeline.audio_file import stream_channels, to_int16
 from schemas.errors import AudioError, RequestError
 
 RATE_HZ = 24_000
@@ -34,7 +34,7 @@ class Decoded:
     """A recording's samples in a scratch file.
 
     Attributes:
-        samples: (n,) at RATE_HZ, mono.
+        samples: (n, channels) at RATE_HZ.
         stamp: when the recording was written, and its size, as they were then.
     """
 
@@ -46,18 +46,27 @@ class Decoded:
         """Length in seconds."""
         return len(self.samples) / RATE_HZ
 
-    def view(self, from_s: float, to_s: float) -> npt.NDArray[np.int16]:
-        """Return a copy of the samples from one second to another.
+    @property
+    def num_channels(self) -> int:
+        """How many channels it has."""
+        return self.samples.shape[1]
+
+    def view(self, from_s: float, to_s: float, channel: int = 0) -> npt.NDArray[np.int16]:
+        """Return the samples from one second to another of a channel, counted from 1; 0 mixes all.
 
         Raises:
-            RequestError: too long, or nothing lies there.
+            RequestError: too long, no such channel, or nothing lies there.
         """
         if not 0.0 <= from_s < to_s <= from_s + _LONGEST_VIEW_S:
             raise RequestError(f"from {from_s} to {to_s} s", expected="at most two minutes")
-        x = np.array(self.samples[round(from_s * RATE_HZ) : round(to_s * RATE_HZ)])
+        x = self.samples[round(from_s * RATE_HZ) : round(to_s * RATE_HZ)]
         if not len(x):
             raise RequestError(f"nothing from {from_s} s on")
-        return x
+        if not 0 <= channel <= self.num_channels:
+            raise RequestError(f"channel {channel}", expected=f"0 to {self.num_channels}")
+        if channel:
+            return np.array(x[:, channel - 1])
+        return np.asarray(np.rint(x.mean(axis=1)), np.int16)
 
 
 class DecodedRecordings:
@@ -108,13 +117,15 @@ class DecodedRecordings:
 
 
 def _decode(path: Path, closing: threading.Event) -> npt.NDArray[np.int16]:
+    num_channels = 1
     with tempfile.TemporaryFile(prefix="wakebeam-studio-") as file:
-        for block in stream_audio(path, RATE_HZ):
+        for block in stream_channels(path, RATE_HZ):
             if closing.is_set():
                 raise AudioError("the studio is closed")
+            num_channels = block.shape[1]
             file.write(to_int16(block).tobytes())
         file.flush()
-        return np.memmap(file, np.int16, "r")
+        return np.memmap(file, np.int16, "r").reshape(-1, num_channels)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -67,14 +67,13 @@ async def get_recording(request: web.Request) -> web.Response:
     """GET name: its length and its labels."""
     path = _recording(request)
     opened = await request.app[_RECORDINGS].open(path)
-    return web.json_response(_labelled(path) | {"duration_s": opened.duration_s})
+    what = {"duration_s": opened.duration_s, "num_channels": opened.num_channels}
+    return web.json_response(_labelled(path) | what)
 
 
 async def get_stretch(request: web.Request) -> web.Response:
-    """GET name, from_s, to_s: waveform, spectrogram, and where there is sound."""
-    opened = await request.app[_RECORDINGS].open(_recording(request))
-    from_s = _second(request, "from_s")
-    x = opened.view(from_s, _second(request, "to_s"))
+    """GET name, from_s, to_s, channel: waveform, spectrogram, and where there is sound."""
+    x, from_s = await _stretch(request)
 
     def draw() -> dict[str, Any]:
         lows, highs = envelope(x)
@@ -86,9 +85,8 @@ async def get_stretch(request: web.Request) -> web.Response:
 
 
 async def get_sound(request: web.Request) -> web.Response:
-    """GET name, from_s, to_s: the stretch as a WAV file."""
-    opened = await request.app[_RECORDINGS].open(_recording(request))
-    x = opened.view(_second(request, "from_s"), _second(request, "to_s"))
+    """GET name, from_s, to_s, channel: the stretch as a WAV file."""
+    x, _ = await _stretch(request)
     out = io.BytesIO()
     soundfile.write(out, x, RATE_HZ, format="WAV", subtype="PCM_16")
     return web.Response(body=out.getvalue(), content_type="audio/wav")
@@ -162,6 +160,15 @@ def active_stretches(x: npt.NDArray[np.int16], rate_hz: int) -> list[tuple[float
     return [(round(a, 3), round(b, 3)) for a, b in stretches if b - a >= _SHORTEST_S]
 
 
+async def _stretch(request: web.Request) -> tuple[npt.NDArray[np.int16], float]:
+    """The samples that are asked for, and where they begin, in seconds."""
+    opened = await request.app[_RECORDINGS].open(_recording(request))
+    from_s = _number(request, "from_s")
+    return opened.view(
+        from_s, _number(request, "to_s"), int(_number(request, "channel", 0))
+    ), from_s
+
+
 def _recording(request: web.Request) -> Path:
     path = request.app[PLACE].inside(request.query.get("name", ""))
     if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
@@ -218,11 +225,17 @@ def _parsed(rows: Any) -> tuple[Label, ...]:
     return tuple(sorted(labels, key=lambda one: (one.onset_s, one.offset_s)))
 
 
-def _second(request: web.Request, name: str) -> float:
+def _number(request: web.Request, name: str, default: float | None = None) -> float:
+    text = request.query.get(name)
+    if text is None and default is not None:
+        return default
     try:
-        return float(request.query[name])
-    except (KeyError, ValueError):
-        raise RequestError(f"{name} is no number") from None
+        number = float(text or "")
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise RequestError(f"{name} is no number")
+    return number
 
 
 ROUTES = [
