@@ -23,7 +23,7 @@ lock: setup ## write requirements.lock and requirements.worker.lock anew from py
 	@scripts/setup
 	@.venv/bin/python scripts/worker_lock
 
-benchmark: setup ## the README's figures
+benchmark: setup ## the figures of docs/figures.md
 	@scripts/benchmark
 
 clean:      ## remove .venv, caches and builds; data sets and models stay

@@ -1,1 +1,1 @@
-"""What the README's figures come from; README.md here says how."""
+"""What the figures of docs/figures.md come from; README.md here says how."""
