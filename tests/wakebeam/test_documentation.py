@@ -1,13 +1,15 @@
 """The documentation: it builds without a warning, names what there is, and its tutorials run.
 
 A block of `sh` in a tutorial is run line by line, in the order of the page, in a reduced size; one
-that can't be run here says why in a comment before it.
+that can't be run here says why in a comment before it. So are the lines of other pages that begin
+with `wakebeam`, but for those that need what isn't here (_NEEDS).
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +17,16 @@ from pathlib import Path
 import pytest
 import typer
 
-from tests.audio_factory import material
+from tests.audio_factory import material, write
 from tests.wakebeam.conftest import Workplace
+from tests.wakebeam.studio_client import session
 from wakebeam.app import APP
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
 _BLOCK = re.compile(r"(?:<!-- not run: ([^\n]+?) -->\n)?```sh\n(.*?)```", re.DOTALL)
+_LINES = re.DOTALL | re.MULTILINE
 _SETTINGS = (
     "dataset.num_examples={train: 48, validation: 12, test: 12}",
     "dataset.shard_bytes=2MiB",
@@ -35,7 +39,29 @@ _SETTINGS = (
     "evaluation.hit_window_s=0.9",
 )
 _SETS = [word for setting in _SETTINGS for word in ("--set", setting)]
-_OPTIONS = {"--takes": "4", "--near-misses": "3", "--count": "1", "--hours": "0.05"}
+_OPTIONS = {
+    "--takes": "4",
+    "--near-misses": "3",
+    "--count": "1",
+    "--hours": "0.05",
+    "--append": "16",
+}
+_NEEDS = {
+    "--microphone": "a microphone",
+    "record ": "a microphone",
+    "--runner": "a cluster; tests/integration starts them",
+    "s3://": "a store; tests/integration starts one",
+    "--add-recipe": "another recipe; tests/beam_jobs/test_appending.py has one",
+    "--int8": "a network that was trained well: a toy's integers are left out by name",
+}
+_ELSEWHERE = {
+    "README": "the tutorials type the same",
+    "command-line": "a shell to be completed, and a machine for `doctor`: test_command_line.py",
+    "dataflow": "Google Cloud; tests/integration/test_dataflow.py",
+    "embeddings": "AudioSet's files; test_embeddings.py",
+    "studio": "a browser; test_studio.py",
+    "training": "several processes; test_workers.py",
+}
 _TAKES_SETTINGS = ("run", "check", "synth", "train", "retrain", "stream-set")
 
 
@@ -64,11 +90,20 @@ def _smaller(words: list[str], *, scenes: bool) -> list[str]:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory) -> Workplace:
-    """Folders `kw`, `other`, `noise` and `radio`, as the tutorials call them."""
+    """Folders `kw`, `other`, `noise` and `radio`, and recordings, as the pages call them."""
     folder = tmp_path_factory.mktemp("reader")
     material(folder, keywords=30, negatives=30, backgrounds=12)
     material(folder / "elsewhere", keywords=0, negatives=3, backgrounds=0)
     (folder / "elsewhere/other").rename(folder / "radio")
+    material(folder / "new", keywords=4, negatives=0, backgrounds=0)
+    for day, takes in {"monday": ("0", "1"), "tuesday": ("2", "3"), "long": ("2", "3")}.items():
+        sound = session(folder / "new", [f"kw/{take}.wav" for take in takes])
+        write(folder / f"{day}.wav", sound)
+        begin_s = 1.2 + 3000 / 16000
+        (folder / f"{day}.txt").write_text(f"{begin_s}\t{begin_s + 0.3}\tkw\n")
+    write(folder / "talks/recording.wav", sound)
+    shutil.copy(folder / "talks/recording.wav", folder / "recording.wav")
+    shutil.copy(folder / "talks/recording.wav", folder / "recording.m4a")  # ffmpeg looks inside
     return Workplace(folder)
 
 
@@ -86,6 +121,32 @@ def test_every_command_of_a_tutorial_runs(workplace, name) -> None:
     assert num_run >= 3
     if name == "first-wake-word":
         assert num_run <= 10, "a newcomer's first detector takes ten commands at most"
+
+
+@pytest.mark.parametrize("name", ["detecting", "judging", "looking", "scale", "export"])
+def test_every_command_of_a_page_runs(workplace, name) -> None:
+    if not (workplace.folder / "w/export").exists():  # else by a tutorial
+        workplace("init", "w", "--keyword", "kw", "--negative", "other", "--background", "noise")
+        workplace("run", "w", *_SETS)
+    lines = [line for line in _typed(DOCS / f"{name}.md") if line.startswith("wakebeam ")]
+    commands = [line for line in lines if not any(need in line for need in _NEEDS)]
+    if any("stream-set" in command for command in commands):  # other options than a tutorial's
+        shutil.rmtree(workplace.folder / "w/stream", ignore_errors=True)
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        workplace(*_smaller(words, scenes=False)[1:])
+    assert commands
+
+
+def test_nothing_is_passed_over_in_vain() -> None:
+    typed = {
+        page.stem: [line for line in _typed(page) if line.startswith("wakebeam ")]
+        for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
+    }
+    run = set(test_every_command_of_a_page_runs.pytestmark[0].args[1])
+    assert {page for page, lines in typed.items() if lines} == run | set(_ELSEWHERE)
+    for need in _NEEDS:
+        assert any(need in line for page in run for line in typed[page]), need
 
 
 def test_all_tutorials_are_run() -> None:
@@ -111,12 +172,17 @@ def test_what_the_pages_tell_to_type_exists() -> None:
 
 
 def _code(page: Path) -> str:
-    """What stands in fences, in indented lines and between backticks, a line each."""
+    """What stands in blocks and between backticks, a line each."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=_LINES)
+    return "\n".join([*_typed(page), *re.findall(r"`([^`\n]+)`", text)])
+
+
+def _typed(page: Path) -> list[str]:
+    """The lines that stand in fences or are indented."""
     text = page.read_text(encoding="utf-8")
-    fenced = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    rest = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    inline = re.findall(r"`([^`\n]+)`", rest)
-    return "\n".join([*fenced, *re.findall(r"^ {4}(\S.*)", rest, re.MULTILINE), *inline])
+    fenced = re.findall(r"^```[a-z]*\n(.*?)^```", text, _LINES)
+    rest = re.sub(r"^```.*?^```", "", text, flags=_LINES)
+    return [*"".join(fenced).splitlines(), *re.findall(r"^ {4}(\S.*)", rest, re.MULTILINE)]
 
 
 def _commands() -> dict:
