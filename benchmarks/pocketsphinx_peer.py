@@ -34,7 +34,9 @@ def detections(path: Path, words: Path, phrases: Path) -> list[tuple[str, float]
             decoder.process_raw(data)
     decoder.end_utt()
     found = decoder.seg() or ()
-    return [(one.word.rpartition("_")[2], one.end_frame / _FRAMES_PER_SECOND) for one in found]
+    return [
+        (one.word.rpartition("_")[2].strip(), one.end_frame / _FRAMES_PER_SECOND) for one in found
+    ]
 
 
 def main(stream: str, pronounced: str) -> None:
