@@ -3,7 +3,7 @@
     PYTHON benchmarks/pocketsphinx_peer.py STREAM 'smart=S M AA R T,mirror=M IH R ER'
 
 PYTHON has pocketsphinx and needs nothing of wakebeam. Prints, as JSON, {threshold: [[name of the
-file, seconds], …]}: every detection, by when the phrase ended, at each power of ten from 1e-50 on.
+file, seconds], …]}: every detection, by when the phrase ended, at each power of ten up to 1e30.
 
 One pass hears all thresholds: each has its own copy of the phrase, in words that sound the same. A
 file is one utterance; to begin a new one after each detection, as programs do, hardly changes the
@@ -22,7 +22,7 @@ from pocketsphinx import Decoder  # type: ignore[import-not-found]
 
 _PACKET = 16000 * 60
 _FRAMES_PER_SECOND = 100
-_THRESHOLDS = [f"1e{exponent}" for exponent in range(-50, 1)]
+_THRESHOLDS = [f"1e{exponent}" for exponent in range(-50, 31)]
 
 
 def detections(path: Path, words: Path, phrases: Path) -> list[tuple[str, float]]:
