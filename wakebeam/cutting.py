@@ -28,8 +28,10 @@ class ClipNames:
     """Names of clips of one recording."""
 
     def __init__(self, recording: Path) -> None:
-        self._stem = plain(recording.stem)
-        self._digest = recording_digest(recording)
+        """A clip of a clip carries the digest of the whole recording too, before its own."""
+        whole = digests_in(recording.name)[:1]
+        self._stem = plain(recording.stem.partition("__")[0] if whole else recording.stem)
+        self._digest = "__".join([*whole, recording_digest(recording)])
 
     def of(self, time_s: float) -> str:
         """Return the name of what is at a time."""
@@ -55,6 +57,11 @@ def recording_digest(recording: Path) -> str:
             return short_digest(hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:
         raise AudioError(f"{recording} can't be read ({error.strerror})") from error
+
+
+def digests_in(name: str) -> list[str]:
+    """Return the digests of recordings that a clip's name carries, the first recording first."""
+    return re.findall(r"__([0-9a-f]{12})(?=__)", name)
 
 
 def short_digest(sha256: str) -> str:

@@ -64,16 +64,16 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
 
 
 def why_not(path: Path, own: Mapping[str, Known]) -> str:
-    """Return why a recording must not be mined; empty if it may.
+    """Return why a recording must not be mined; empty if it may, or was mined before.
 
     Args:
         path: the recording.
         own: the model's own recordings, by `short_digest`.
     """
-    if (path.parent / STREAM_SET_NAME).exists():
+    if (path.resolve().parent / STREAM_SET_NAME).exists():
         return "it is of a stream set, which judges"
     known = own.get(recording_digest(path))
-    return f"it is, or holds, {known.clip_id}, of the model's {known.split}" if known else ""
+    return "" if known is None or known.mined else str(known)
 
 
 def _span(detection: dict[str, Any], rate: int) -> tuple[int, int]:

@@ -12,8 +12,7 @@ names of clips carry which `wakebeam cut` and `wakebeam mine` took out of it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from beam_jobs.made_from import recipe_and_bank
@@ -23,16 +22,30 @@ from pipeline.splits import split_clips
 from pipeline.stream_leaks import Leak, find_leaks
 from schemas.clips import Clip
 from schemas.errors import DatasetError, WakebeamError
-from schemas.recipe import Recipe
+from schemas.recipe import SPLITS, Recipe
 from schemas.stream_set import StreamSet
-from wakebeam.cutting import SPEAKER_PATTERN, short_digest
+from wakebeam.cutting import digests_in, short_digest
 
 
 class Known(NamedTuple):
-    """A clip of a model's material, and the split that it is in."""
+    """A recording of a model's material: what is known of it by its nearest clip.
+
+    Attributes:
+        clip_id: a clip that it is, or that was cut out of it.
+        split: of that clip; train before validation before test.
+        cut: it isn't the clip, but was cut.
+        mined: all that is known of it are hard negatives of training, kept together by its digest.
+    """
 
     clip_id: str
     split: str
+    cut: bool
+    mined: bool
+
+    def __str__(self) -> str:
+        """Return it for a message that names the recording before."""
+        what = "is what was cut out of it" if self.cut else "is this very file"
+        return f"{self.clip_id} {what}, of the model's {self.split}"
 
 
 def leaks_into(
@@ -50,16 +63,26 @@ def leaks_into(
         if _of_one_bank(recipe, digests, made):
             split = made.made_from["options"]["split"]
             known = [] if split == "test" else [clip for clip in made.clips if not clip.shared]
-            why = f"of split {split} is"
-            found = [Leak(c.clip_id, c.clip_id, why) for c in known]
-            return found, f"one clip bank, its split {split}"
-        leaks: dict[str, Leak] = {}
-        for splits, bank in _generations(digests, data):
-            heard = [*splits["train"], *splits["validation"]]
-            leaks |= {leak.clip: leak for leak in find_leaks(made.clips, heard, bank.samples)}
+            leaks = {c.clip_id: Leak(c.clip_id, c.clip_id, f"of split {split} is") for c in known}
+            how = f"one clip bank, its split {split}"
+        else:
+            leaks, how = {}, "by file, samples and speaker"
+            for splits, bank in _generations(digests, data):
+                heard = [*splits["train"], *splits["validation"]]
+                leaks |= {leak.clip: leak for leak in find_leaks(made.clips, heard, bank.samples)}
     except WakebeamError as error:
         return None, f"not checked: {error.received}"
-    return list(leaks.values()), "by file, samples and speaker"
+    return [*leaks.values(), *_cut_out_of(made, card, data)], how
+
+
+def _cut_out_of(made: StreamSet, card: Mapping[str, Any], data: str) -> list[Leak]:
+    """The files of a stream set that clips of the training were cut out of."""
+    try:
+        own = own_recordings(card, data)
+    except WakebeamError:
+        return []
+    found = ((file.name, own.get(short_digest(file.sha256))) for file in made.files)
+    return [Leak(name, k.clip_id, "was mined for") for name, k in found if k and k.split != "test"]
 
 
 def own_recordings(card: Mapping[str, Any], data: str) -> dict[str, Known]:
@@ -76,9 +99,13 @@ def own_recordings(card: Mapping[str, Any], data: str) -> dict[str, Known]:
     for splits, _ in _generations(_recipe_of(card)[1], data):
         for split, clips in splits.items():
             for clip in clips:
-                cut = re.search(SPEAKER_PATTERN, clip.clip_id)
-                for digest in (short_digest(clip.content_sha256), *(cut.groups() if cut else ())):
-                    found.setdefault(digest, Known(clip.clip_id, split))
+                of = digests_in(clip.clip_id)
+                mined = (clip.kind, split) == ("hard", "train") and of[:1] == [clip.group[-12:]]
+                for digest in (short_digest(clip.content_sha256), *of):
+                    one = Known(clip.clip_id, split, digest in of, mined and digest in of)
+                    there = found.get(digest, one)
+                    nearest = min(there, one, key=lambda known: SPLITS.index(known.split))
+                    found[digest] = nearest._replace(mined=there.mined and one.mined)
     return found
 
 
@@ -92,15 +119,19 @@ def _recipe_of(card: Mapping[str, Any]) -> tuple[Recipe, list[str]]:
 
 def _generations(
     digests: list[str], data: str
-) -> Iterator[tuple[dict[str, tuple[Clip, ...]], ClipBank]]:
-    """Yield the splits and the clip bank of each generation of scenes that a model learnt from."""
-    dataset = read_dataset(data)
-    generations = list(dataset.generations())[: len(digests)]
-    if [manifest.recipe_digest for _, manifest in generations] != digests:
-        raise DatasetError(f"{data} isn't the data set that the model was trained on")
-    for folder, manifest in generations:
-        recipe, bank = recipe_and_bank(folder, manifest, None)
-        yield split_clips(bank.clips, recipe.splits), bank
+) -> list[tuple[dict[str, tuple[Clip, ...]], ClipBank]]:
+    """The splits and the clip bank of each generation of scenes that a model learnt from."""
+    try:
+        generations = list(read_dataset(data).generations())[: len(digests)]
+        if [manifest.recipe_digest for _, manifest in generations] != digests:
+            raise DatasetError(f"{data} isn't the data set that the model was trained on")
+        opened = [recipe_and_bank(folder, manifest, None) for folder, manifest in generations]
+    except WakebeamError:
+        raise
+    except Exception as error:  # the libraries of stores have errors of their own
+        said = f"{type(error).__name__}: {str(error)[:200]}"
+        raise DatasetError(f"{data} or its clip bank can't be read ({said})") from error
+    return [(split_clips(bank.clips, recipe.splits), bank) for recipe, bank in opened]
 
 
 def _of_one_bank(recipe: Recipe, digests: list[str], made: StreamSet) -> bool:

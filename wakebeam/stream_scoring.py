@@ -27,7 +27,7 @@ from pipeline.stream_writer import file_digest, read_stream_set
 from schemas.detection import ReferenceEvent, ScoredRecording
 from schemas.errors import DatasetError, RequestError, WakebeamError
 from schemas.recipe import Evaluation
-from schemas.stream_set import StreamSet
+from schemas.stream_set import STREAM_SET_NAME, StreamSet
 from wakebeam.cutting import recording_digest
 from wakebeam.model_leaks import leaks_into, own_recordings
 
@@ -238,6 +238,11 @@ def _leak_check(
 def _recording_check(
     path: Path, detector: StreamingDetector, model: Path, data: str | None, allow: bool
 ) -> str:
+    folder = path.resolve().parent
+    if (folder / STREAM_SET_NAME).exists():
+        made = read_stream_set(folder)
+        if path.resolve().name in {file.name for file in made.files}:
+            return _leak_check(made, detector, model, data, allow)
     try:
         own = own_recordings(detector.metadata.get("card", {}), data or _beside(model))
     except WakebeamError as error:
@@ -245,7 +250,7 @@ def _recording_check(
     known = own.get(recording_digest(path))
     if known is None or known.split == "test":
         return "neither it nor a clip cut out of it was trained on; its sounds aren't compared"
-    said = f"{path.name} is, or holds, {known.clip_id}, which the model was trained on"
+    said = f"{path.name} was trained on: {known}"
     if not allow:
         raise DatasetError(said, fix=_OTHER_MATERIAL)
     return said

@@ -8,6 +8,10 @@ import pytest
 import soundfile
 
 from models.operating_points import THRESHOLDS
+from pipeline.stream_writer import read_stream_set
+from tests.fakes import clip as clip_of
+from wakebeam import model_leaks
+from wakebeam.model_leaks import own_recordings
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +79,7 @@ def test_model_export_folder_and_single_recording_agree(trained, stream) -> None
     names = ("num_keywords", "num_misses", "num_false_accepts", "threshold", "hours")
     for name in names:
         assert of_model[name] == of_export[name] == pytest.approx(of_file[name]), name
-    assert of_file["stream"]["leak_check"].startswith("neither it nor a clip cut out of it")
+    assert of_file["stream"]["leak_check"] == of_export["stream"]["leak_check"], "its set is there"
     assert "speaker" not in of_file["misses_by"], "labels name no speakers"
 
 
@@ -89,21 +93,69 @@ def test_what_a_model_was_trained_on_is_refused_by_name(trained, stream) -> None
 
 
 def test_a_recording_that_was_trained_on_is_refused_by_name(trained, stream) -> None:
+    """A stream's test clip may judge, another take of another split may not; nor a train stream."""
     labels = trained.folder / "take.txt"
     labels.write_text("0.2\t0.4\tkw\n")
-    made = json.loads((trained.folder / "w/stream/stream-set.json").read_text())
-    tested = {one["clip_id"] for one in made["clips"] if one["kind"] == "keyword"}
-    said = {}
-    for take in sorted((trained.folder / "kw").glob("*.wav")):
+    own = own_recordings(_card(trained), str(trained.folder / "w/data"))
+    takes = {
+        known.split: known.clip_id.removeprefix("keyword/")
+        for known in own.values()
+        if "/kw/" in known.clip_id
+    }
+    assert set(takes) == {"train", "validation", "test"}
+    for split, take in takes.items():
         words = ("evaluate", "w/export", "--stream", take, "--labels", labels, "--out", "own")
-        is_tested = f"keyword/kw/{take.name}" in tested
-        if is_tested not in said:
-            done = trained(*words, code=0 if is_tested else 1)
-            said[is_tested] = done.stderr
-    assert set(said) == {True, False}
-    assert "which the model was trained on" in said[False]
-    told = json.loads(trained(*words, "--allow-leak", "--json").stdout)["stream"]["leak_check"]
-    assert told.endswith("which the model was trained on")
+        done = trained(*words, code=0 if split == "test" else 1)
+        assert (f"was trained on: keyword/{take} is this very file" in done.stderr) == (
+            split != "test"
+        )
+    allowed = (*words[:3], takes["train"], *words[4:], "--allow-leak", "--json")
+    told = json.loads(trained(*allowed).stdout)["stream"]["leak_check"]
+    assert told.endswith("is this very file, of the model's train")
+    trained("stream-set", "w", "--hours", "0.02", "--split", "train", "--out", "learnt")
+    alone = ("--stream", "learnt/stream-000.wav", "--labels", "learnt/stream-000.txt")
+    assert (
+        "are in what the model was trained on"
+        in trained("evaluate", "w/export", *alone, code=1).stderr
+    )
+
+
+def test_a_stream_that_was_mined_is_refused(trained, stream, monkeypatch) -> None:
+    """Whatever it was called then: its digest stands in the names of the clips."""
+    made = read_stream_set(trained.folder / "w/stream")
+    digest = made.files[0].sha256[:12]
+    clip = clip_of(
+        f"negative/hard/evening__{digest}__t000000100.wav", 100, kind="hard", group=digest
+    )
+    known = [({"train": (clip,), "validation": (), "test": ()}, None)]
+    monkeypatch.setattr(model_leaks, "_generations", lambda *_: known)
+    leaks, _ = model_leaks.leaks_into(_card(trained), made, "data")
+    assert [(leak.clip, leak.other) for leak in leaks] == [(made.files[0].name, clip.clip_id)]
+
+
+def test_the_nearest_clip_of_all_generations_counts(monkeypatch, trained) -> None:
+    """A recording may be of the test split in one generation, and of training in a later one."""
+    first, other = "0123456789ab", "ba9876543210"
+    late = clip_of(f"keyword/kw/a__{first}__{other}__t000000100.wav", 100, group="somebody")
+    early = clip_of(f"keyword/kw/a__{first}__t000000500.wav", 100, group="somebody")
+    mined = clip_of(
+        f"negative/hard/b__{'c' * 12}__t000000500.wav", 100, kind="hard", group="c" * 12
+    )
+    generations = [
+        ({"train": (mined,), "validation": (), "test": (early,)}, None),
+        ({"train": (mined, late), "validation": (), "test": (early,)}, None),
+    ]
+    for count, split in ((1, "test"), (2, "train")):
+        found = generations[:count]
+        monkeypatch.setattr(model_leaks, "_generations", lambda *_, found=found: found)
+        own = own_recordings(_card(trained), "data")
+        assert (own[first].split, own[first].cut, own[first].mined) == (split, True, False)
+        assert own["c" * 12].mined, "may be mined again"
+    assert own[other].clip_id == late.clip_id, "a clip of a clip"
+
+
+def _card(trained) -> dict:
+    return json.loads((trained.folder / "w/export/metadata.json").read_text())["card"]
 
 
 def test_another_division_into_splits_is_looked_up_in_the_models_own_data(trained) -> None:

@@ -381,7 +381,12 @@ ROOMS.label = (() => {
   for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", () => doc && action());
   byId("label-position").addEventListener("input", () => doc && go(Number(byId("label-position").value)));
   byId("label-recording").addEventListener("change", () => open(byId("label-recording").value));
-  byId("label-channel").addEventListener("change", () => { doc.channel = Number(byId("label-channel").value); showStretch(); });
+  byId("label-channel").addEventListener("change", () => {
+    audio.pause();
+    doc.channel = Number(byId("label-channel").value);
+    candidate = null;
+    showStretch();
+  });
   byId("label-text").addEventListener("change", () => {
     if (doc && selected >= 0 && doc.labels[selected].label !== chosenText()) replaceSelected({ ...doc.labels[selected], label: chosenText() });
   });

@@ -124,6 +124,8 @@ def _decode(path: Path, closing: threading.Event) -> npt.NDArray[np.int16]:
                 raise AudioError("the studio is closed")
             num_channels = block.shape[1]
             file.write(to_int16(block).tobytes())
+        if not file.tell():
+            raise AudioError(f"{path.name} is too short to be shown")
         file.flush()
         return np.memmap(file, np.int16, "r").reshape(-1, num_channels)
 
