@@ -16,15 +16,16 @@ other voices. Training is `wakebeam run`: recipe to export. A run that is done
 
 Two results of each run: at the threshold that validation chose, and the fewest misses that any
 threshold has on this stream within a limit of false accepts, which is how a curve is read and no
-forecast. The table has medians of the seeds; intervals are those of the median run. PocketSphinx
-hears the first seed's stream where POCKETSPHINX_PYTHON names an interpreter that has it, at every
-power of ten as its threshold.
+forecast. The table has each run, with the interval of its misses, and the median of each column.
+PocketSphinx hears the first seed's stream where POCKETSPHINX_PYTHON names an interpreter that has
+it, at every power of ten as its threshold; its curve is read in the same way.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import statistics
@@ -170,24 +171,31 @@ def fewest_misses(values: dict[str, Any], limit: float) -> float | None:
     return min(allowed, default=None)
 
 
-def row(name: str, runs: list[dict[str, Any]]) -> list[str]:
-    """Return the cells of a keyword: medians of its runs."""
-    middle = sorted(runs, key=_at_one_an_hour)[len(runs) // 2]
-    low, high = (100 * bound for bound in middle["miss_interval"])
-    rates = [[fewest_misses(r, limit) for r in runs] for limit in LIMITS]
+def row(name: str, seed: int, values: dict[str, Any]) -> list[str]:
+    """Return the cells of a run."""
+    low, high = (100 * bound for bound in values["miss_interval"])
     return [
-        f"{name} ({len(runs)})",
-        *(_percent(statistics.median(1.0 if x is None else x for x in of)) for of in rates),
-        f"{100 * middle['miss_rate']:.1f} % ({low:.1f} … {high:.1f}) at "
-        f"{middle['false_accepts_per_hour']:.2f}/h",
-        f"{middle['num_keywords']} in {middle['hours']:.2f} h",
-        f"{statistics.median(r['minutes'] for r in runs):.1f}",
+        f"{name}, {seed}",
+        *(_percent(fewest_misses(values, limit)) for limit in LIMITS),
+        f"{_percent(values['miss_rate'])} ({low:.1f} … {high:.1f})",
+        f"{values['false_accepts_per_hour']:.2f}",
+        f"{values['num_keywords']} in {values['hours']:.2f} h",
+        f"{values['minutes']:.1f}",
     ]
 
 
-def _at_one_an_hour(values: dict[str, Any]) -> float:
-    found = fewest_misses(values, 1.0)
-    return 1.0 if found is None else found
+def medians(name: str, runs: list[dict[str, Any]]) -> list[str]:
+    """Return the cells of a keyword: the median of its runs in each column."""
+    found = [[fewest_misses(run, limit) for run in runs] for limit in LIMITS]
+    middles = [statistics.median(math.inf if x is None else x for x in of) for of in found]
+    return [
+        f"{name}, median of {len(runs)}",
+        *(_percent(middle if math.isfinite(middle) else None) for middle in middles),
+        _percent(statistics.median(run["miss_rate"] for run in runs)),
+        f"{statistics.median(run['false_accepts_per_hour'] for run in runs):.2f}",
+        "",
+        f"{statistics.median(run['minutes'] for run in runs):.1f}",
+    ]
 
 
 def pocketsphinx(name: str) -> list[str]:
@@ -209,14 +217,8 @@ def pocketsphinx(name: str) -> list[str]:
         ]
         kept.write_text(json.dumps(counts), encoding="utf-8")
     values = {"sweep": json.loads(kept.read_text(encoding="utf-8"))}
-    cells = [fewest_misses(values, limit) for limit in LIMITS]
-    return [
-        f"{name}, PocketSphinx",
-        *("-" if c is None else _percent(c) for c in cells),
-        "",
-        "",
-        "",
-    ]
+    cells = [_percent(fewest_misses(values, limit)) for limit in LIMITS]
+    return [f"{name}, PocketSphinx, 1", *cells, "", "", "", ""]
 
 
 def _counted(stream: Path, name: str, heard: list[tuple[str, float]]) -> dict[str, float]:
@@ -233,8 +235,9 @@ def _counted(stream: Path, name: str, heard: list[tuple[str, float]]) -> dict[st
     return {"miss_rate": misses / events, "false_accepts_per_hour": alarms / hours}
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(share: float | None) -> str:
+    """A share; "-" where no threshold keeps the limit."""
+    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _wakebeam(*words: str) -> str:
@@ -253,9 +256,10 @@ def main() -> None:
     if not DATA.exists():
         sys.exit(f"the recordings are not there: {DATA}")
     head = [
-        "keyword (seeds)",
+        "keyword, seed",
         *(f"≤ {limit:g}/h" for limit in LIMITS),
         "own threshold",
+        "false accepts/h",
         "events",
         "minutes",
     ]
@@ -266,12 +270,17 @@ def main() -> None:
             done = _done(name, seed, asked.settings)
             if done is None and not asked.print:
                 done = run(name, seed, asked.settings)
-            runs += [done] if done else []
-        if not runs:
-            continue
-        for cells in (row(name, runs), pocketsphinx(name)):
-            if cells:
-                print("| " + " | ".join(cells) + " |", flush=True)
+            if done:
+                runs.append(done)
+                _show(row(name, seed, done))
+        if runs:
+            _show(medians(name, runs))
+        if heard := pocketsphinx(name):
+            _show(heard)
+
+
+def _show(cells: list[str]) -> None:
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":
