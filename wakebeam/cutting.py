@@ -10,7 +10,10 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import soundfile
 
 from pipeline.audio_file import open_audio
 from pipeline.audio_spans import cut_spans
@@ -24,6 +27,10 @@ _ROUNDING_S = 0.01
 """A label may end so much later than its recording."""
 
 
+_STEP = 2.0**-15
+"""Of 16 bits: what stays below is digital silence."""
+
+
 class ClipNames:
     """Names of clips of one recording."""
 
@@ -35,14 +42,20 @@ class ClipNames:
 
     def of(self, time_s: float) -> str:
         """Return the name of what is at a time."""
-        return f"{self._stem}__{self._ending(time_s)}"
+        return f"{self._stem}__{self.ending(time_s)}"
+
+    def there(self, folder: Path) -> dict[str, Path]:
+        """Return {ending: clip} of this recording's clips, whatever it was called then."""
+        clips = folder.glob(f"*__{self._digest}__t*.wav")
+        return {clip.name.partition("__")[2]: clip for clip in clips}
 
     def new_in(self, folder: Path, times_s: Sequence[float]) -> list[bool]:
-        """Return which clips a folder doesn't have, whatever the recording was called then."""
-        there = {clip.name.partition("__")[2] for clip in folder.glob(f"*__{self._digest}__t*.wav")}
-        return [self._ending(time_s) not in there for time_s in times_s]
+        """Return which clips a folder doesn't have."""
+        there = self.there(folder)
+        return [self.ending(time_s) not in there for time_s in times_s]
 
-    def _ending(self, time_s: float) -> str:
+    def ending(self, time_s: float) -> str:
+        """Return what of a clip's name tells recording and time."""
         return f"{self._digest}__t{round(1000 * time_s):09d}.wav"
 
 
@@ -74,19 +87,33 @@ def plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", text)[:60].strip("_")
 
 
+@dataclass
+class Cut:
+    """What became of the labels of a recording.
+
+    Attributes:
+        made: how many clips were written, by folder; those too whose label has another length now.
+        num_kept: clips that were there.
+        silent: clips that were written and hold nothing but silence.
+        left_over: clips of this recording that no label has.
+    """
+
+    made: Counter[str] = field(default_factory=Counter)
+    num_kept: int = 0
+    silent: list[Path] = field(default_factory=list)
+    left_over: list[Path] = field(default_factory=list)
+
+
 def cut_labels(
     recording: Path, labels: Path, out: Path, only: Collection[str] | None = None
-) -> tuple[Counter[str], int]:
-    """Write each labelled stretch to `out/LABEL/`, mono, at the recording's own rate.
+) -> Cut:
+    """Write each labelled stretch to `out/LABEL/`, all channels mixed, at the recording's own rate.
 
     Args:
         recording: a sound file of any length.
         labels: of any format that `wakebeam labels` reads.
         out: a folder.
         only: labels to cut; all if None.
-
-    Returns:
-        How many clips were written of each folder, and how many were there.
 
     Raises:
         AudioError: the recording can't be read, or ends before a label.
@@ -103,29 +130,43 @@ def cut_labels(
             + (f" called {' or '.join(only)}" if only else "")
             + " to cut"
         )
-    try:
-        names = ClipNames(recording)
-    except OSError as error:
-        raise AudioError(f"{recording}: can't be opened ({error.strerror})") from error
+    names = ClipNames(recording)
     with open_audio(recording) as (rate, _):
         pass
-    new = []
+    cut = Cut()
+    todo: list[tuple[Path, Label, tuple[int, int]]] = []
     for folder in sorted({_folder(label) for label in wanted}):
-        of = [label for label in wanted if _folder(label) == folder]
-        fresh = names.new_in(out / folder, [label.onset_s for label in of])
-        new += [(folder, label) for label, is_new in zip(of, fresh, strict=True) if is_new]
-    spans = [(round(label.onset_s * rate), round(label.offset_s * rate)) for _, label in new]
-    made: Counter[str] = Counter()
-    for (folder, label), (start, stop), samples in zip(
-        new, spans, cut_spans(recording, rate, spans), strict=True
+        there = names.there(out / folder)
+        for label in (one for one in wanted if _folder(one) == folder):
+            clip = there.pop(names.ending(label.onset_s), None)
+            span = (round(label.onset_s * rate), round(label.offset_s * rate))
+            if clip is not None and _is_long(clip, span[1] - span[0], rate):
+                cut.num_kept += 1
+            else:
+                todo.append((clip or out / folder / names.of(label.onset_s), label, span))
+        cut.left_over += sorted(there.values())
+    spans = [span for *_, span in todo]
+    for (clip, label, (start, stop)), samples in zip(
+        todo, cut_spans(recording, rate, spans), strict=True
     ):
         if len(samples) < stop - start - _ROUNDING_S * rate:
             raise AudioError(
                 f"{recording} ends before the label {label.label!r} at {label.onset_s:g} s does"
             )
-        write_wav(out / folder / names.of(label.onset_s), samples, rate)
-        made[folder] += 1
-    return made, len(wanted) - len(new)
+        write_wav(clip, samples, rate)
+        cut.made[clip.parent.name] += 1
+        if not (abs(samples) > _STEP).any():
+            cut.silent.append(clip)
+    return cut
+
+
+def _is_long(clip: Path, num_samples: int, rate: int) -> bool:
+    """Whether a clip is as long as its label; one that ended with its recording is shorter."""
+    try:
+        found = soundfile.info(clip).frames
+    except soundfile.LibsndfileError:
+        return False
+    return num_samples - _ROUNDING_S * rate <= found <= num_samples
 
 
 def _folder(label: Label) -> str:

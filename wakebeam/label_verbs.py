@@ -66,8 +66,13 @@ def cut(
     """Cut labelled stretches out of a recording, as takes for a recipe."""
     from wakebeam.cutting import SPEAKER_PATTERN, cut_labels
 
-    made, kept = cut_labels(recording, labels or recording.with_suffix(".txt"), out, only)
-    show(f"{out}: {sum(made.values())} clips cut out, {kept} were there")
+    cut = cut_labels(recording, labels or recording.with_suffix(".txt"), out, only)
+    made = cut.made
+    show(f"{out}: {made.total()} clips cut out, {cut.num_kept} were there")
+    if cut.silent:
+        say(f"{len(cut.silent)} of them are silent in the mix of all channels: {cut.silent[0]}")
+    if cut.left_over:
+        say(f"{len(cut.left_over)} that were cut before have no label any more: {cut.left_over[0]}")
     for folder in sorted(made):
         entry = f"{{path: {(out / folder).resolve()}, speaker_pattern: '{SPEAKER_PATTERN}'}}"
         say(f"  {made[folder]} in {folder}; in a recipe: {entry}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import soundfile
 
 from pipeline.labels.label_files import read_labels
+from tests.audio_factory import write
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,32 @@ def test_labelled_stretches_become_takes_of_a_recipe(trained, stream) -> None:
         "--overwrite",
     )  # fmt: skip
     trained("check", "own")
+
+
+def test_labels_that_were_corrected_are_cut_anew(trained) -> None:
+    sound = np.tile(np.sin(np.arange(16000) / 10.0)[:, None] * 0.3, (3, 2)) * [1.0, 1.0]
+    sound[32000:, 1] *= -1.0  # two channels that cancel each other
+    write(trained.folder / "corrected.wav", sound)
+    words = ("cut", "corrected.wav", "--out", "corrected")
+    labels = trained.folder / "corrected.txt"
+    for ends, said in (
+        ((0.5, 0.9, 1.2, 1.5), "2 clips cut out, 0 were there"),
+        ((0.5, 0.9, 1.2, 1.5), "0 clips cut out, 2 were there"),
+        ((0.5, 1.1, 1.2, 1.5), "1 clips cut out, 1 were there"),
+        ((0.52, 1.1, 1.2, 1.5), "1 clips cut out, 1 were there"),
+        ((0.52, 1.1, 2.2, 2.5), "1 clips cut out, 1 were there"),
+    ):
+        rows = zip(ends[::2], ends[1::2], strict=True)
+        labels.write_text("".join(f"{a}\t{b}\tkw\n" for a, b in rows))
+        done = trained(*words)
+        assert said in done.stdout
+    assert "2 that were cut before have no label any more" in done.stderr
+    assert "1 of them are silent in the mix of all channels" in done.stderr
+    clips = {
+        path.name[-14:]: soundfile.info(path).frames
+        for path in (trained.folder / "corrected/kw").iterdir()
+    }
+    assert clips["t000000500.wav"] == round(0.6 * 16000), "the corrected end"
 
 
 def test_labels_of_nothing_are_refused(trained, stream) -> None:
