@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from wakebeam.model_leaks import Known
 
 
+_MOST_NAMED = 5
+
+
 @APP.command(
     epilog="Example: wakebeam detect --model w/export recording.m4a. Live: arecord -q -t raw -f "
     "S16_LE -c 1 -r 16000 | wakebeam detect --model w/export --stdin --live"
@@ -167,8 +170,9 @@ def mine(
             update(done, len(paths))
             try:
                 if reason := why_not(path, own):
-                    say(f"{path} is left out: {reason}")
                     left_out += 1
+                    if left_out <= _MOST_NAMED:
+                        say(f"{path} is left out: {reason}")
                     continue
                 counts = mine_file(detector, path, out)
             except AudioError as error:

@@ -38,7 +38,7 @@ def run(
     if measure.share_missed(values) > _USELESS:
         say(
             "this detector misses most of what it is for: give it more takes, more examples "
-            "(dataset.num_examples) or more epochs (training.epochs)"
+            "(dataset.num_examples) or more epochs (training.epochs), with --overwrite"
         )
     show(f"next: wakebeam detect --model {shlex.quote(str(workspace.export))} FILE")
 
