@@ -41,6 +41,7 @@ import soundfile
 from benchmarks.sentences import SENTENCES
 from models.event_matching import match_events
 from pipeline.recipe_template import recipe_template
+from pipeline.stream_writer import read_stream_set
 from schemas.canonical import digest
 from schemas.detection import Detection
 from wakebeam.stream_scoring import read_events
@@ -203,8 +204,7 @@ def pocketsphinx(name: str) -> list[str]:
     interpreter, stream = os.environ.get("POCKETSPHINX_PYTHON"), _stream(name, 1)
     if not stream.exists():
         return []
-    of = json.loads((stream / "stream-set.json").read_text(encoding="utf-8"))["files"]
-    kept = ROOT / f"accuracy-pocketsphinx-{name}-{digest(of)[:8]}.json"
+    kept = ROOT / f"accuracy-pocketsphinx-{name}-{read_stream_set(stream).identity()[:8]}.json"
     if not kept.exists():
         if not interpreter:
             return []

@@ -43,3 +43,8 @@ def publish(scratch: Path, out: Path, names: Collection[str]) -> None:
         if out.exists():
             out.rename(old / out.name)
         scratch.rename(out)
+
+
+def data_beside(model: Path) -> str:
+    """Return where the data set of a model or of its export lies, unless it is said."""
+    return str(model.resolve().parent / "data")

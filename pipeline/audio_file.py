@@ -101,45 +101,6 @@ def to_int16(x: FloatArray) -> npt.NDArray[np.int16]:
     return np.asarray(np.clip(scaled, -32768, 32767), dtype=np.int16)
 
 
-def stream_audio(path: Path, rate_hz: int, *, block_s: float = 1.0) -> Iterator[FloatArray]:
-    """Yield a file of any length as mono blocks at `rate_hz`, in bounded memory.
-
-    Yields:
-        (num_samples,) float32 in ±1; blocks of about `block_s` seconds.
-
-    Raises:
-        AudioError: as `read_audio`; may come after some blocks.
-    """
-    with open_audio(path, block_s=block_s) as (rate, blocks):
-        mono = (to_mono(block)[:, np.newaxis] for block in blocks)
-        yield from (block[:, 0] for block in _resampled(mono, rate, rate_hz))
-
-
-def stream_channels(path: Path, rate_hz: int, *, block_s: float = 1.0) -> Iterator[FloatArray]:
-    """Yield a file as `stream_audio` does, its channels apart: (num_samples, num_channels)."""
-    with open_audio(path, block_s=block_s) as (rate, blocks):
-        yield from _resampled(blocks, rate, rate_hz)
-
-
-def _resampled(blocks: Iterator[FloatArray], from_hz: int, to_hz: int) -> Iterator[FloatArray]:
-    """Blocks (num_samples, num_channels) at another rate; equal rates change nothing."""
-    if from_hz == to_hz:
-        yield from blocks
-        return
-    resampler = None
-    for block in blocks:
-        if resampler is None:
-            how = {"dtype": "float32", "quality": "HQ"}
-            resampler = soxr.ResampleStream(from_hz, to_hz, block.shape[1], **how)
-        out = resampler.resample_chunk(block)
-        if len(out):
-            yield np.asarray(out, dtype=np.float32)
-    if resampler is not None:
-        rest = resampler.resample_chunk(block[:0], last=True)
-        if len(rest):
-            yield np.asarray(rest, dtype=np.float32)
-
-
 @contextlib.contextmanager
 def open_audio(path: Path, *, block_s: float = 1.0) -> Iterator[tuple[int, Iterator[FloatArray]]]:
     """Open a file of any length: its rate, and its blocks as they are.

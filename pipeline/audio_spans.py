@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.audio_file import stream_audio
+from pipeline.audio_stream import stream_audio
 
 FloatArray = npt.NDArray[np.float32]
 

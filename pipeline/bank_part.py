@@ -8,7 +8,6 @@ build.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from pipeline.activity import active_level_dbfs, find_active
 from pipeline.audio_file import read_audio, resample, to_int16, to_mono
 from pipeline.material import SourceFile
 from pipeline.material_files import MaterialFiles
+from schemas.canonical import file_digest
 from schemas.clips import Clip, Reject
 from schemas.errors import AudioError
 from schemas.recipe import Material
@@ -103,7 +103,7 @@ def _decode(file: SourceFile, path: Path, rate: int, material: Material) -> tupl
         return error.received
     except MemoryError:
         return "too large for this machine's memory"
-    content = _file_digest(path)
+    content = file_digest(path)
     peak = int(np.abs(samples.astype(np.int32)).max())
     clip = Clip(
         clip_id=file.clip_id,
@@ -155,8 +155,3 @@ def _from_direct_sound(response: FloatArray, rate: int) -> FloatArray:
         raise AudioError("silent: no impulse in it")
     cut = response[start : start + round(_LONGEST_ROOM_S * rate)]
     return np.asarray(cut / response[start], dtype=np.float32)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,6 @@ or parts there are, how many were heard, and how many of those had been heard be
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -30,6 +29,7 @@ from pipeline.stream_leaks import find_leaks, require_no_leaks, samples_digest
 from pipeline.stream_plan import StreamFilePlan, StreamPlanner
 from pipeline.stream_renderer import render_file
 from pipeline.text_file import replace_text
+from schemas.canonical import file_digest
 from schemas.clips import Clip
 from schemas.dataset import changes_between
 from schemas.errors import RequestError
@@ -133,12 +133,6 @@ def read_stream_set(folder: Path) -> StreamSet:
             fix="make it, or finish it, with `wakebeam stream-set RECIPE`",
         )
     return StreamSet.from_json(path.read_text(encoding="utf-8"), where=str(path))
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _made_from(recipe: Recipe, bank: ClipBank, options: StreamOptions) -> dict[str, Any]:

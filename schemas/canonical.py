@@ -1,9 +1,10 @@
-"""Canonical JSON and digests: the same value gives the same bytes on every machine."""
+"""Canonical JSON and digests: the same value gives the same bytes everywhere. Digests of files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 
@@ -24,3 +25,9 @@ def canonical_json(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """Return the SHA-256 of `canonical_json(value)` in hexadecimal."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,10 +6,9 @@ split.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,26 +18,35 @@ from pipeline.audio_file import open_audio
 from pipeline.audio_spans import cut_spans
 from pipeline.labels.label_files import labels_of
 from pipeline.wav_file import write_wav
+from schemas.canonical import file_digest
 from schemas.errors import AudioError, RequestError
 from schemas.labels import Label
 
-SPEAKER_PATTERN = r"__([0-9a-f]{12})__"
+_DIGEST = r"__([0-9a-f]{12})"
+SPEAKER_PATTERN = f"{_DIGEST}__"
 _ROUNDING_S = 0.01
 """A label may end so much later than its recording."""
-
-
 _STEP = 2.0**-15
 """Of 16 bits: what stays below is digital silence."""
 
 
 class ClipNames:
-    """Names of clips of one recording."""
+    """Names of clips of one recording.
+
+    A clip of a clip carries the digest of the whole recording too, before its own.
+
+    Attributes:
+        digest: of the recording.
+
+    Raises:
+        AudioError: it can't be read.
+    """
 
     def __init__(self, recording: Path) -> None:
-        """A clip of a clip carries the digest of the whole recording too, before its own."""
+        self.digest = recording_digest(recording)
         whole = digests_in(recording.name)[:1]
         self._stem = plain(recording.stem.partition("__")[0] if whole else recording.stem)
-        self._digest = "__".join([*whole, recording_digest(recording)])
+        self._digests = "__".join([*whole, self.digest])
 
     def of(self, time_s: float) -> str:
         """Return the name of what is at a time."""
@@ -46,17 +54,12 @@ class ClipNames:
 
     def there(self, folder: Path) -> dict[str, Path]:
         """Return {ending: clip} of this recording's clips, whatever it was called then."""
-        clips = folder.glob(f"*__{self._digest}__t*.wav")
+        clips = folder.glob(f"*__{self._digests}__t*.wav")
         return {clip.name.partition("__")[2]: clip for clip in clips}
-
-    def new_in(self, folder: Path, times_s: Sequence[float]) -> list[bool]:
-        """Return which clips a folder doesn't have."""
-        there = self.there(folder)
-        return [self.ending(time_s) not in there for time_s in times_s]
 
     def ending(self, time_s: float) -> str:
         """Return what of a clip's name tells recording and time."""
-        return f"{self._digest}__t{round(1000 * time_s):09d}.wav"
+        return f"{self._digests}__t{round(1000 * time_s):09d}.wav"
 
 
 def recording_digest(recording: Path) -> str:
@@ -66,15 +69,14 @@ def recording_digest(recording: Path) -> str:
         AudioError: it can't be read.
     """
     try:
-        with recording.open("rb") as file:
-            return short_digest(hashlib.file_digest(file, "sha256").hexdigest())
+        return short_digest(file_digest(recording))
     except OSError as error:
         raise AudioError(f"{recording} can't be read ({error.strerror})") from error
 
 
 def digests_in(name: str) -> list[str]:
     """Return the digests of recordings that a clip's name carries, the first recording first."""
-    return re.findall(r"__([0-9a-f]{12})(?=__)", name)
+    return re.findall(f"{_DIGEST}(?=__)", name)
 
 
 def short_digest(sha256: str) -> str:

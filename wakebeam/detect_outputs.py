@@ -19,7 +19,8 @@ import numpy as np
 import soundfile
 
 from models.streaming import StreamingDetector, StreamOutput, as_mono
-from pipeline.audio_file import open_audio, read_audio, resample, stream_audio, to_mono
+from pipeline.audio_file import open_audio, read_audio, resample, to_mono
+from pipeline.audio_stream import stream_audio
 from pipeline.material import printable
 from pipeline.wav_file import replaced_wav, write_wav
 from schemas.detection import Detection

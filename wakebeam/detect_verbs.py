@@ -155,26 +155,28 @@ def mine(
     Left out are the model's own recordings, whose clips could come into another split than they are
     in, and stream sets, which judge. Don't mine what shall judge the detector later.
     """
+    from models.export_folder import data_beside
     from models.streaming import StreamingDetector
     from wakebeam.console import progress
-    from wakebeam.cutting import SPEAKER_PATTERN
+    from wakebeam.cutting import SPEAKER_PATTERN, ClipNames
     from wakebeam.mining import mine as mine_file
     from wakebeam.mining import why_not
 
     detector = StreamingDetector(model, threshold=threshold)
     paths = list(_recordings(files))
-    own = _own_recordings(detector, dataset or str(model.resolve().parent / "data"))
+    own = _own_recordings(detector, dataset or data_beside(model))
     made = kept = failed = left_out = 0
     with progress("mine", "files") as update:
         for done, path in enumerate(paths):
             update(done, len(paths))
             try:
-                if reason := why_not(path, own):
+                names = ClipNames(path)
+                if reason := why_not(path, names, own):
                     left_out += 1
                     if left_out <= _MOST_NAMED:
                         say(f"{path} is left out: {reason}")
                     continue
-                counts = mine_file(detector, path, out)
+                counts = mine_file(detector, path, names, out)
             except AudioError as error:
                 say(f"wakebeam: {error}")
                 failed += 1

@@ -20,7 +20,7 @@ import numpy as np
 
 from models.live_buffer import LiveBuffer, Piece
 from models.streaming import StreamingDetector, StreamOutput
-from pipeline.audio_file import stream_audio
+from pipeline.audio_stream import stream_audio
 from schemas.detection import Detection
 from schemas.errors import AudioError, RequestError
 from wakebeam.console import say

@@ -66,13 +66,13 @@ def cut(
     """Cut labelled stretches out of a recording, as takes for a recipe."""
     from wakebeam.cutting import SPEAKER_PATTERN, cut_labels
 
-    cut = cut_labels(recording, labels or recording.with_suffix(".txt"), out, only)
-    made = cut.made
-    show(f"{out}: {made.total()} clips cut out, {cut.num_kept} were there")
-    if cut.silent:
-        say(f"{len(cut.silent)} of them are silent in the mix of all channels: {cut.silent[0]}")
-    if cut.left_over:
-        say(f"{len(cut.left_over)} that were cut before have no label any more: {cut.left_over[0]}")
+    done = cut_labels(recording, labels or recording.with_suffix(".txt"), out, only)
+    made, silent, left_over = done.made, done.silent, done.left_over
+    show(f"{out}: {made.total()} clips cut out, {done.num_kept} were there")
+    if silent:
+        say(f"{len(silent)} of them are silent in the mix of all channels: {silent[0]}")
+    if left_over:
+        say(f"{len(left_over)} that were cut before have no label any more: {left_over[0]}")
     for folder in sorted(made):
         entry = f"{{path: {(out / folder).resolve()}, speaker_pattern: '{SPEAKER_PATTERN}'}}"
         say(f"  {made[folder]} in {folder}; in a recipe: {entry}")

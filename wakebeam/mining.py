@@ -17,7 +17,7 @@ from models.streaming import StreamingDetector
 from pipeline.audio_spans import cut_spans
 from pipeline.wav_file import write_wav
 from schemas.stream_set import STREAM_SET_NAME
-from wakebeam.cutting import ClipNames, recording_digest
+from wakebeam.cutting import ClipNames
 from wakebeam.detecting import Collected, file_source, listen
 from wakebeam.model_leaks import Known
 
@@ -26,12 +26,13 @@ _BEFORE_S, _AFTER_S = 0.5, 0.2
 _USUAL_LAG_S = 1.0
 
 
-def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
+def mine(detector: StreamingDetector, path: Path, names: ClipNames, out: Path) -> tuple[int, int]:
     """Cut the false accepts of one recording into `out`.
 
     Args:
         detector: an exported one; its threshold decides.
         path: a recording in which no keyword is spoken.
+        names: of its clips.
         out: folder for the clips and for `mined.jsonl`, a line a clip.
 
     Returns:
@@ -46,12 +47,11 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
     listen(detector, file_source(path, detector.sample_rate_hz), [heard])
     found = [{key: line[key] for key in line if key != "file"} for line in heard.lines]
     out.mkdir(parents=True, exist_ok=True)
-    names = ClipNames(path)
-    fresh = names.new_in(out, [detection["time_s"] for detection in found])
+    there = names.there(out)
     wanted = [
         (out / names.of(detection["time_s"]), detection)
-        for detection, is_new in zip(found, fresh, strict=True)
-        if is_new
+        for detection in found
+        if names.ending(detection["time_s"]) not in there
     ]
     rate = detector.sample_rate_hz
     spans = [_span(detection, rate) for _, detection in wanted]
@@ -63,16 +63,17 @@ def mine(detector: StreamingDetector, path: Path, out: Path) -> tuple[int, int]:
     return len(wanted), len(found) - len(wanted)
 
 
-def why_not(path: Path, own: Mapping[str, Known]) -> str:
+def why_not(path: Path, names: ClipNames, own: Mapping[str, Known]) -> str:
     """Return why a recording must not be mined; empty if it may, or was mined before.
 
     Args:
         path: the recording.
+        names: of its clips.
         own: the model's own recordings, by `short_digest`.
     """
     if (path.resolve().parent / STREAM_SET_NAME).exists():
         return "it is of a stream set, which judges"
-    known = own.get(recording_digest(path))
+    known = own.get(names.digest)
     return "" if known is None or known.mined else str(known)
 
 

@@ -12,7 +12,8 @@ names of clips carry which `wakebeam cut` and `wakebeam mine` took out of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from beam_jobs.made_from import recipe_and_bank
@@ -25,6 +26,9 @@ from schemas.errors import DatasetError, WakebeamError
 from schemas.recipe import SPLITS, Recipe
 from schemas.stream_set import StreamSet
 from wakebeam.cutting import digests_in, short_digest
+
+Generation = tuple[dict[str, tuple[Clip, ...]], ClipBank]
+"""The splits and the clip bank of some scenes of a data set."""
 
 
 class Known(NamedTuple):
@@ -58,6 +62,7 @@ def leaks_into(
         made: the stream set.
         data: folder or URI of the data set that it was trained on.
     """
+    generations: list[Generation] = []
     try:
         recipe, digests = _recipe_of(card)
         if _of_one_bank(recipe, digests, made):
@@ -65,24 +70,20 @@ def leaks_into(
             known = [] if split == "test" else [clip for clip in made.clips if not clip.shared]
             leaks = {c.clip_id: Leak(c.clip_id, c.clip_id, f"of split {split} is") for c in known}
             how = f"one clip bank, its split {split}"
+            with contextlib.suppress(WakebeamError):
+                generations = _generations(digests, data)
         else:
             leaks, how = {}, "by file, samples and speaker"
-            for splits, bank in _generations(digests, data):
+            generations = _generations(digests, data)
+            for splits, bank in generations:
                 heard = [*splits["train"], *splits["validation"]]
                 leaks |= {leak.clip: leak for leak in find_leaks(made.clips, heard, bank.samples)}
     except WakebeamError as error:
         return None, f"not checked: {error.received}"
-    return [*leaks.values(), *_cut_out_of(made, card, data)], how
-
-
-def _cut_out_of(made: StreamSet, card: Mapping[str, Any], data: str) -> list[Leak]:
-    """The files of a stream set that clips of the training were cut out of."""
-    try:
-        own = own_recordings(card, data)
-    except WakebeamError:
-        return []
+    own = _recordings_of(generations)
     found = ((file.name, own.get(short_digest(file.sha256))) for file in made.files)
-    return [Leak(name, k.clip_id, "was mined for") for name, k in found if k and k.split != "test"]
+    mined = [Leak(name, k.clip_id, "was mined for") for name, k in found if k and k.split != "test"]
+    return [*leaks.values(), *mined], how
 
 
 def own_recordings(card: Mapping[str, Any], data: str) -> dict[str, Known]:
@@ -95,8 +96,12 @@ def own_recordings(card: Mapping[str, Any], data: str) -> dict[str, Known]:
     Raises:
         DatasetError: the data set or its clip bank isn't there, or is of another model.
     """
+    return _recordings_of(_generations(_recipe_of(card)[1], data))
+
+
+def _recordings_of(generations: Iterable[Generation]) -> dict[str, Known]:
     found: dict[str, Known] = {}
-    for splits, _ in _generations(_recipe_of(card)[1], data):
+    for splits, _ in generations:
         for split, clips in splits.items():
             for clip in clips:
                 of = digests_in(clip.clip_id)
@@ -117,9 +122,7 @@ def _recipe_of(card: Mapping[str, Any]) -> tuple[Recipe, list[str]]:
         raise DatasetError("the model's card doesn't say what it was trained on") from None
 
 
-def _generations(
-    digests: list[str], data: str
-) -> list[tuple[dict[str, tuple[Clip, ...]], ClipBank]]:
+def _generations(digests: list[str], data: str) -> list[Generation]:
     """The splits and the clip bank of each generation of scenes that a model learnt from."""
     try:
         generations = list(read_dataset(data).generations())[: len(digests)]

@@ -228,10 +228,9 @@ def export(
         show(task_verb(task, "export")(model, out))
         return
     from models.export import export as export_model
+    from models.export_folder import data_beside
 
-    metadata = export_model(
-        model, out, data=dataset or str(model.resolve().parent / "data"), onnx=onnx
-    )
+    metadata = export_model(model, out, data=dataset or data_beside(model), onnx=onnx)
     largest = max(metadata["parity"].values())
     show(f"{out}: largest difference in score from the trained model {largest:.1e}, of all forms")
     for name, why in metadata["refused"].items():

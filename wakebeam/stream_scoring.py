@@ -8,22 +8,23 @@ keyword.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models.export_folder import METADATA_NAME
+from models.export_folder import METADATA_NAME, data_beside
 from models.streaming import StreamingDetector
 from models.worst_clips import FloatArray
-from pipeline.audio_file import stream_audio
 from pipeline.audio_spans import cut_spans
+from pipeline.audio_stream import stream_audio
 from pipeline.labels.label_files import labels_of
 from pipeline.scratch_folder import scratch_folder
 from pipeline.stream_leaks import require_no_leaks
-from pipeline.stream_writer import file_digest, read_stream_set
+from pipeline.stream_writer import read_stream_set
+from schemas.canonical import file_digest
 from schemas.detection import ReferenceEvent, ScoredRecording
 from schemas.errors import DatasetError, RequestError, WakebeamError
 from schemas.recipe import Evaluation
@@ -110,15 +111,17 @@ def hear_stream(
             detector finds sound events.
         DatasetError: the stream set is damaged, or the model was trained on some of it.
     """
+    data = data or data_beside(model)
     with _detector_of(model) as detector:
         detector.require("keywords")
+        card = detector.metadata.get("card", {})
         if labels is None:
             made = read_stream_set(stream)
             material = _of_set(stream, made, detector)
-            material.about["leak_check"] = _leak_check(made, detector, model, data, allow_leak)
+            material.about["leak_check"] = _leak_check(made, card, data, allow_leak)
         else:
             events = _labelled(labels, detector.labels, stream.name)
-            checked = _recording_check(stream, detector, model, data, allow_leak)
+            checked = _recording_check(stream, card, data, allow_leak)
             material = _Material(((stream, events),), {"name": stream.name, "leak_check": checked})
         return HeardStream(
             detector.metadata,
@@ -222,10 +225,8 @@ def _of_set(folder: Path, made: StreamSet, detector: StreamingDetector) -> _Mate
     return _Material(tuple(recordings), about)
 
 
-def _leak_check(
-    made: StreamSet, detector: StreamingDetector, model: Path, data: str | None, allow: bool
-) -> str:
-    leaks, how = leaks_into(detector.metadata.get("card", {}), made, data or _beside(model))
+def _leak_check(made: StreamSet, card: Mapping[str, Any], data: str, allow: bool) -> str:
+    leaks, how = leaks_into(card, made, data)
     if leaks is None:
         return how
     if not allow:
@@ -235,16 +236,14 @@ def _leak_check(
     return f"none of {len(made.clips)} clips is in what the model was trained on ({how})"
 
 
-def _recording_check(
-    path: Path, detector: StreamingDetector, model: Path, data: str | None, allow: bool
-) -> str:
-    folder = path.resolve().parent
-    if (folder / STREAM_SET_NAME).exists():
-        made = read_stream_set(folder)
-        if path.resolve().name in {file.name for file in made.files}:
-            return _leak_check(made, detector, model, data, allow)
+def _recording_check(path: Path, card: Mapping[str, Any], data: str, allow: bool) -> str:
+    file = path.resolve()
+    if (file.parent / STREAM_SET_NAME).exists():
+        made = read_stream_set(file.parent)
+        if file.name in {one.name for one in made.files}:
+            return _leak_check(made, card, data, allow)
     try:
-        own = own_recordings(detector.metadata.get("card", {}), data or _beside(model))
+        own = own_recordings(card, data)
     except WakebeamError as error:
         return f"not checked: {error.received}"
     known = own.get(recording_digest(path))
@@ -254,11 +253,6 @@ def _recording_check(
     if not allow:
         raise DatasetError(said, fix=_OTHER_MATERIAL)
     return said
-
-
-def _beside(model: Path) -> str:
-    """Where the data set of a model lies, unless it is said."""
-    return str(model.resolve().parent / "data")
 
 
 def _scores(

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.audio_file import stream_audio, to_int16
+from pipeline.audio_file import to_int16
+from pipeline.audio_stream import stream_audio
 from pipeline.inputs.clip_files import ClipFile, list_clip_files
 from pipeline.inputs.clip_splits import Rows, deal_as_reference, split_by_speaker
 from schemas.canonical import digest

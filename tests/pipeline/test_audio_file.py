@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.audio_file import read_audio, resample, stream_audio, to_mono
+from pipeline.audio_file import read_audio, resample, to_mono
+from pipeline.audio_stream import stream_audio
 from schemas.errors import AudioError
 from tests.audio_factory import burst, write
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from beam_jobs.bank_building import build_bank, open_or_build_bank
-from pipeline.audio_file import read_audio, stream_audio
+from pipeline.audio_file import read_audio
+from pipeline.audio_stream import stream_audio
 from pipeline.clip_bank import ClipBank
 from schemas.errors import AudioError, DatasetError, MaterialError
 from tests.audio_factory import burst, material, write

@@ -19,7 +19,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.audio_file import stream_channels, to_int16
+from pipeline.audio_file import to_int16
+from pipeline.audio_stream import stream_channels
 from schemas.errors import AudioError, RequestError
 
 RATE_HZ = 24_000
@@ -64,8 +65,8 @@ class Decoded:
             raise RequestError(f"nothing from {from_s} s on")
         if not 0 <= channel <= self.num_channels:
             raise RequestError(f"channel {channel}", expected=f"0 to {self.num_channels}")
-        if channel:
-            return np.array(x[:, channel - 1])
+        if channel or self.num_channels == 1:
+            return np.array(x[:, max(0, channel - 1)])
         return np.asarray(np.rint(x.mean(axis=1)), np.int16)
 
 

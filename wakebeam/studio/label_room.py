@@ -163,10 +163,8 @@ def active_stretches(x: npt.NDArray[np.int16], rate_hz: int) -> list[tuple[float
 async def _stretch(request: web.Request) -> tuple[npt.NDArray[np.int16], float]:
     """The samples that are asked for, and where they begin, in seconds."""
     opened = await request.app[_RECORDINGS].open(_recording(request))
-    from_s = _number(request, "from_s")
-    return opened.view(
-        from_s, _number(request, "to_s"), int(_number(request, "channel", 0))
-    ), from_s
+    from_s, to_s = _number(request, "from_s"), _number(request, "to_s")
+    return opened.view(from_s, to_s, int(_number(request, "channel", "0"))), from_s
 
 
 def _recording(request: web.Request) -> Path:
@@ -225,12 +223,9 @@ def _parsed(rows: Any) -> tuple[Label, ...]:
     return tuple(sorted(labels, key=lambda one: (one.onset_s, one.offset_s)))
 
 
-def _number(request: web.Request, name: str, default: float | None = None) -> float:
-    text = request.query.get(name)
-    if text is None and default is not None:
-        return default
+def _number(request: web.Request, name: str, default: str = "") -> float:
     try:
-        number = float(text or "")
+        number = float(request.query.get(name, default))
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
