@@ -26,6 +26,7 @@ from models.operating_points import (
 from models.plots import detector_output
 from models.scoring import score_split
 from models.task import Judgement
+from models.validation_scores import ValidationScores
 from pipeline.augmentation import Augmenter, WithPredecessor
 from pipeline.frame_labels import LabelRule
 from pipeline.input_dataset import (
@@ -137,7 +138,10 @@ class DetectionTask:
         shown = functools.partial(self._show, recordings, point.threshold)
         keywords = [e for r in recordings for e in r.events if e.kind == "keyword"]
         cost, error = event_cost(points, len({e.source for e in keywords}))
-        return Judgement(cost, values, remark, shown, error)
+        scores = ValidationScores(
+            self._detector.labels, point.threshold, judging.rule(), recordings
+        )
+        return Judgement(cost, values, remark, shown, scores.save, cost_error=error)
 
     def _show(self, recordings: list[ScoredRecording], threshold: float) -> None:
         """Let TensorBoard play and draw the first validation scene with a keyword in it."""

@@ -29,6 +29,8 @@ class Judgement:
     remark: str
     summaries: Callable[[], None] = field(default=lambda: None)
     """Writes pictures or sounds with tf.summary; called with the writer and step set."""
+    keep: Callable[[Path], None] = field(default=lambda folder: None)
+    """Writes into the training's folder what people may look at until the next epoch."""
     cost_error: float = 0.0
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from models.model_card import CARD_TEXT_NAME
 from models.model_files import CARD_NAME, WEIGHTS_NAME, write_json
+from models.validation_scores import SCORES_NAME
 from models.worst_clips import CLIPS_NAME
 from schemas.errors import TrainingError
 
@@ -115,6 +116,11 @@ class TrainingFolder:
         self.history["epochs"].append(entry)
         self._write()
 
+    def keep(self, write: Callable[[Path], None]) -> None:
+        """Let `write` put what an epoch is to be looked at by into the folder."""
+        if self._writes:
+            write(self.path)
+
     def summarise(self, epoch: int, write: Callable[[], None]) -> None:
         """Let `write` put pictures and sounds where TensorBoard shows them."""
         if not self._writes:
@@ -143,7 +149,8 @@ class TrainingFolder:
         if self._writes:
             shutil.rmtree(self.path / CLIPS_NAME, ignore_errors=True)
             reports = [f"evaluation.{kind}" for kind in ("json", "txt", "png", "html")]
-            for name in (CARD_NAME, CARD_TEXT_NAME, *reports, WEIGHTS_NAME, _HISTORY):
+            names = (CARD_NAME, CARD_TEXT_NAME, SCORES_NAME, *reports, WEIGHTS_NAME, _HISTORY)
+            for name in names:
                 (self.path / name).unlink(missing_ok=True)
         self.history = {"identity": self._identity, "epochs": []}
 

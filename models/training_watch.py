@@ -92,6 +92,7 @@ class Watch(keras.callbacks.Callback):
         }
         if chosen_epoch([*self._folder.history["epochs"], entry]) is entry:
             self._folder.save_best(epoch + 1, self._save)
+        self._folder.keep(judgement.keep)
         self._folder.add(entry)
         if logs is not None:
             logs |= {f"val_{name}": value for name, value in judgement.values.items()}

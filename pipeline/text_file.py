@@ -1,4 +1,4 @@
-"""Writing a text so that it is there whole or as it was."""
+"""Writing a small file so that it is there whole or as it was."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write UTF-8 under a temporary name beside `path` and rename it.
+    """Write UTF-8 as `replace_bytes` does."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Write under a temporary name beside `path` and rename it.
 
     A link that lies at either name is replaced, not followed.
     """
     temporary = path.with_name(f".{path.name}.writing")
     temporary.unlink(missing_ok=True)
-    with temporary.open("x", encoding="utf-8", newline="") as file:
-        file.write(text)
+    with temporary.open("xb") as file:
+        file.write(content)
     os.replace(temporary, path)

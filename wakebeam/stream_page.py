@@ -12,22 +12,25 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models.event_matching import Matching, count_events
-from models.operating_points import LOG_ODDS, THRESHOLDS, OperatingPoint, counted
+from models.operating_points import THRESHOLDS, OperatingPoint, counted
 from models.slices import sound_at
 from models.takes import interval_of
-from models.worst_clips import FloatArray
 from pipeline.audio_file import to_int16
 from schemas.detection import ReferenceEvent, ScoredRecording
 from wakebeam.page_file import fill_page
-from wakebeam.sound_pictures import envelope, small_copy, spectrogram
+from wakebeam.score_pictures import (
+    RANGE,
+    event_values,
+    log_odds,
+    overview,
+    sound_values,
+    stretch_values,
+)
 from wakebeam.stream_scoring import HeardStream, hear_stream
 
 _BEFORE_S, _AFTER_S = 3.5, 2.5
 _APART_S = 1.5
-_COLUMNS = 1200
 _MOST_ACCEPTS = 200
 _OF_INTEREST_PER_HOUR = 20.0
 _HIT_SHARE = 6
@@ -85,10 +88,10 @@ def stream_page(
         "hours": hours,
         "labels": heard.labels,
         "own": own,
-        "log_odds": [float(LOG_ODDS[0]), float(LOG_ODDS[-1])],
+        "log_odds": RANGE,
         "recordings": [{"name": r.name, "duration_s": r.duration_s} for r in heard.recordings],
         "keywords": [
-            _event(event) | {"recording": i}
+            event_values(event) | {"recording": i}
             for i, r in enumerate(heard.recordings)
             for event in r.events
             if event.kind == "keyword"
@@ -97,7 +100,7 @@ def stream_page(
             _point(heard.recordings, of, point, numbers)
             for of, point in zip(found, points, strict=True)
         ],
-        "overview": _overview(heard.recordings),
+        "overview": overview(heard.recordings),
         "moments": _moments(heard, _wanted(found, points, own, num_moments)),
     }
     return fill_page("stream", title, values)
@@ -115,7 +118,7 @@ def _point(
 ) -> dict[str, Any]:
     """What the page lists at a threshold; of false accepts the highest."""
     accepts = [
-        (i, round(d.time_s, 3), d.label, _log_odds(d.score), sound_at(r.events, d))
+        (i, round(d.time_s, 3), d.label, log_odds(d.score), sound_at(r.events, d))
         for i, (r, m) in enumerate(zip(recordings, found, strict=True))
         for d in m.false_accepts
     ]
@@ -131,37 +134,6 @@ def _point(
         "per_hour": point.false_accepts_per_hour,
         "per_hour_interval": point.false_accept_interval,
     }
-
-
-def _event(event: ReferenceEvent) -> dict[str, Any]:
-    """For JSON, which has no NaN."""
-    known = {"snr_db": round(event.snr_db, 1)} if np.isfinite(event.snr_db) else {}
-    return known | {
-        "label": event.label,
-        "kind": event.kind,
-        "source": event.source,
-        "onset_s": round(event.onset_s, 3),
-        "offset_s": round(event.offset_s, 3),
-    }
-
-
-def _log_odds(score: Any) -> Any:
-    """Scores in (0, 1) as log odds within the range of the sweep, to a tenth."""
-    odds = np.clip(np.asarray(score, float), 1e-9, 1 - 1e-9)
-    return np.clip(np.log(odds / (1 - odds)), LOG_ODDS[0], LOG_ODDS[-1]).round(1).tolist()
-
-
-def _overview(recordings: Sequence[ScoredRecording]) -> list[float]:
-    """The highest score in each of 1200 parts of all recordings, one after the other."""
-    total_s = sum(r.duration_s for r in recordings)
-    highest = np.zeros(_COLUMNS)
-    begin_s = 0.0
-    for recording in recordings:
-        at = (begin_s + recording.times_s) / total_s * _COLUMNS
-        best = recording.scores.max(axis=1, initial=0.0)
-        np.maximum.at(highest, np.minimum(at.astype(np.int64), _COLUMNS - 1), best)
-        begin_s += recording.duration_s
-    return _log_odds(highest)
 
 
 def _wanted(
@@ -205,32 +177,12 @@ def _moments(heard: HeardStream, wanted: Sequence[tuple[int, float]]) -> list[di
         time_s = min(time_s, recording.duration_s)  # a label may end later than its recording
         stop_s = min(recording.duration_s, time_s + _AFTER_S)
         stretches.append((recording.name, max(0.0, time_s - _BEFORE_S), stop_s))
+    rate = heard.sample_rate_hz
     return [
-        _moment(number, heard.recordings[number], start_s, x, heard.sample_rate_hz)
+        {"recording": number}
+        | stretch_values(heard.recordings[number], start_s, len(x) / rate)
+        | sound_values(to_int16(x), rate)
         for (number, _), (_, start_s, _), x in zip(
             wanted, stretches, heard.cut(stretches), strict=True
         )
     ]
-
-
-def _moment(
-    number: int, recording: ScoredRecording, start_s: float, x: FloatArray, rate_hz: int
-) -> dict[str, Any]:
-    pcm = to_int16(x)
-    stop_s = start_s + len(pcm) / rate_hz
-    lows, highs = envelope(pcm)
-    inside = (recording.times_s >= start_s) & (recording.times_s <= stop_s)
-    return {
-        "recording": number,
-        "start_s": round(start_s, 3),
-        "duration_s": len(pcm) / rate_hz,
-        "times_s": (recording.times_s[inside] - start_s).round(3).tolist(),
-        "scores": _log_odds(recording.scores[inside].T),
-        "events": [
-            _event(e) for e in recording.events if e.offset_s > start_s and e.onset_s < stop_s
-        ],
-        "lows": lows,
-        "highs": highs,
-        "picture": spectrogram(pcm, rate_hz),
-        "audio": small_copy(pcm, rate_hz),
-    }

@@ -6,6 +6,7 @@ import json
 
 import soundfile
 
+from models.validation_scores import ValidationScores
 from tests.audio_factory import write
 from tests.browser import barriers, open_page, wait_until
 from tests.wakebeam.studio_client import open_room, session, studio
@@ -86,7 +87,17 @@ def test_a_training_is_watched(trained, tmp_path) -> None:
         said = tab.locator("#watch-state").text_content()
         assert said.startswith(f"{len(history['epochs'])} epochs, finished; on the test split")
         assert tab.locator("#watch-table tbody tr").count() == len(history["epochs"])
-        wait_until(tab, "document.querySelector('#watch-output img').naturalWidth > 300")
+        wait_until(tab, "!document.getElementById('watch-stream').hidden")
+        assert tab.locator("#watch-output").is_hidden(), "the picture is for other tasks"
+        matchings = ValidationScores.read(trained.folder / "w/model").count()
+        said = tab.locator("#stream-which").text_content()
+        assert f"misses ({sum(len(m.misses) for m in matchings)})" in said
+        assert f"hits ({sum(len(m.hits) for m in matchings)})" in said
+        tab.locator("#stream-list button").first.click()
+        wait_until(tab, "document.querySelector('#stream-scene svg.scores') !== null")
+        wait_until(tab, "document.querySelector('#stream-scene img').naturalWidth > 300")
+        tab.evaluate("document.querySelector('#stream-scene audio').play()")
+        wait_until(tab, "document.querySelector('#stream-scene audio').currentTime > 0.2")
         assert barriers(tab) == []
         open_room(tab, "listen")
         wait_until(tab, "document.getElementById('listen-about').textContent.includes('--model')")
@@ -94,6 +105,10 @@ def test_a_training_is_watched(trained, tmp_path) -> None:
     with studio(trained.folder / "w/model") as one, open_page(one.address) as tab:
         open_room(tab, "watch")
         wait_until(tab, "document.querySelectorAll('#watch-charts svg').length >= 3")
+        tab.locator("#stream-list button").first.click()
+        wait_until(tab, "document.querySelector('#stream-scene svg.scores') !== null")
+        said = tab.locator("#stream-scene").text_content()
+        assert "without its sound" in said, "the data set lies outside of the studio's folder"
 
 
 def test_wrong_requests_are_refused_on_the_command_line(trained, open_studio) -> None:

@@ -1,5 +1,6 @@
 "use strict";
 const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"];
+const FOUND = "#009e73", MISSED = "#d55e00", WRONG = "#cc79a7";
 const byId = (id) => document.getElementById(id);
 
 function make(tag, properties = {}, ...children) {
@@ -78,4 +79,49 @@ function player(item, spans, rateHz) {
   });
   audio.addEventListener("seeked", move);
   return { sound, audio };
+}
+
+const oddsOf = (score) => Math.log(score / (1 - score));
+
+// From log odds to a height: 0 at the upper end of the range, 1 at the lower.
+const heightIn = ([low, high]) => (odds) => 1 - (Math.min(Math.max(odds, low), high) - low) / (high - low);
+
+// What is in a stretch, as spans for its player.
+function spansOf({ events, start_s, duration_s }) {
+  return events.map((event) => ({ text: event.kind === "keyword" ? event.label : event.source || event.label,
+    onset_s: Math.max(0, event.onset_s - start_s), offset_s: Math.min(duration_s, event.offset_s - start_s),
+    colour: event.kind === "keyword" ? "#f0e442" : "#56b4e9", dashed: event.kind !== "keyword" }));
+}
+
+// Scores of a stretch over time, the threshold, and what was found: [seconds, whether it is wrong].
+function scoreLines(stretch, heightOf, threshold, found) {
+  const width = 640, height = 120, x = (time_s) => (width * time_s / stretch.duration_s).toFixed(1);
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "scores", role: "img", "aria-label": "score over time, in log odds, and the threshold" });
+  stretch.scores.forEach((values, label) => {
+    const points = values.map((odds, i) => `${x(stretch.times_s[i])},${(height * heightOf(odds)).toFixed(1)}`);
+    drawing.append(svg("polyline", { points: points.join(" "), fill: "none", "stroke-width": 2, stroke: COLOURS[(label + 1) % COLOURS.length] }));
+  });
+  const level = height * heightOf(oddsOf(threshold));
+  drawing.append(svg("line", { x1: 0, x2: width, y1: level, y2: level, class: "level" }));
+  for (const [time_s, wrong] of found.filter(([time]) => time >= 0 && time <= stretch.duration_s)) {
+    drawing.append(svg("line", { x1: x(time_s), x2: x(time_s), y1: 0, y2: height, stroke: wrong ? WRONG : FOUND, "stroke-width": 3, "stroke-dasharray": wrong ? "6 3" : "none" }));
+  }
+  return drawing;
+}
+
+// A whole stream at a glance: the highest scores, the threshold, where recordings begin, and marks
+// [share of the whole, colour]; false accepts are marked below, keywords above.
+function drawOverview(canvas, highest, heightOf, threshold, begins, marks) {
+  const draw = canvas.getContext("2d"), top = 20, tall = canvas.height - 40;
+  const colour = getComputedStyle(document.body).color;
+  draw.clearRect(0, 0, canvas.width, canvas.height);
+  draw.fillStyle = "#0072b2";
+  highest.forEach((odds, i) => draw.fillRect(i * canvas.width / highest.length, top + tall * heightOf(odds), 1, tall * (1 - heightOf(odds)) + 1));
+  draw.fillStyle = colour;
+  draw.fillRect(0, top + tall * heightOf(oddsOf(threshold)), canvas.width, 1.5);
+  begins.forEach((share) => draw.fillRect(canvas.width * share, 0, 1, canvas.height));
+  for (const [share, mark] of marks) {
+    draw.fillStyle = mark;
+    draw.fillRect(canvas.width * share - 1, mark === WRONG ? canvas.height - 17 : 1, 3, 16);
+  }
 }

@@ -1,6 +1,5 @@
 const DATA = JSON.parse(byId("data").textContent);
 const LISTS = ["false accepts", "misses", "hits"];
-const FOUND = "#009e73", MISSED = "#d55e00", WRONG = "#cc79a7";
 const MOST_ROWS = 500;
 const starts = DATA.recordings.map((_, i) => DATA.recordings.slice(0, i).reduce((sum, r) => sum + r.duration_s, 0));
 const wholeS = 3600 * DATA.hours;
@@ -9,8 +8,7 @@ let point = DATA.own, list = 0, items = [], current = -1;
 const clock = (s) => `${s >= 3600 ? `${Math.floor(s / 3600)}:` : ""}${String(Math.floor(s / 60) % 60).padStart(2, "0")}:${(s % 60).toFixed(1).padStart(4, "0")}`;
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const where = (recording, time) => (DATA.recordings.length > 1 ? `${DATA.recordings[recording].name} ` : "") + clock(time);
-const oddsOf = (threshold) => Math.log(threshold / (1 - threshold));
-const heightOf = (odds) => 1 - (Math.min(Math.max(odds, DATA.log_odds[0]), DATA.log_odds[1]) - DATA.log_odds[0]) / (DATA.log_odds[1] - DATA.log_odds[0]);
+const heightOf = heightIn(DATA.log_odds);
 
 // What each list holds at the threshold: when, and what is said of it.
 function rowsOf(which) {
@@ -33,23 +31,9 @@ function momentOf({ recording, time }) {
 
 // Score over time, the threshold, and what is found at it.
 function scores(moment) {
-  const width = 640, height = 120;
-  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "scores", role: "img",
-    "aria-label": "score over time, in log odds, and the threshold" });
-  moment.scores.forEach((values, label) => {
-    const points = values.map((odds, i) => `${(width * moment.times_s[i] / moment.duration_s).toFixed(1)},${(height * heightOf(odds)).toFixed(1)}`);
-    drawing.append(svg("polyline", { points: points.join(" "), fill: "none", "stroke-width": 2, stroke: COLOURS[(label + 1) % COLOURS.length] }));
-  });
-  const level = height * heightOf(oddsOf(DATA.points[point].threshold));
-  drawing.append(svg("line", { x1: 0, x2: width, y1: level, y2: level, class: "level" }));
-  const found = [...rowsOf(0).map((row) => [row, WRONG]), ...rowsOf(2).map((row) => [row, FOUND])];
-  for (const [row, colour] of found) {
-    const at = row.time - moment.start_s;
-    if (row.recording !== moment.recording || at < 0 || at > moment.duration_s) continue;
-    const x = width * at / moment.duration_s;
-    drawing.append(svg("line", { x1: x, x2: x, y1: 0, y2: height, stroke: colour, "stroke-width": 3, "stroke-dasharray": colour === WRONG ? "6 3" : "none" }));
-  }
-  return drawing;
+  const found = [...rowsOf(0).map((row) => [row, true]), ...rowsOf(2).map((row) => [row, false])];
+  return scoreLines(moment, heightOf, DATA.points[point].threshold,
+    found.filter(([row]) => row.recording === moment.recording).map(([row, wrong]) => [row.time - moment.start_s, wrong]));
 }
 
 function showMoment(item, play) {
@@ -60,10 +44,7 @@ function showMoment(item, play) {
       make("p", { textContent: "This stretch isn't in the page: make it with more --examples." })));
     return;
   }
-  const spans = moment.events.map((event) => ({ text: event.kind === "keyword" ? event.label : event.source || event.label,
-    onset_s: Math.max(0, event.onset_s - moment.start_s), offset_s: Math.min(moment.duration_s, event.offset_s - moment.start_s),
-    colour: event.kind === "keyword" ? "#f0e442" : "#56b4e9", dashed: event.kind !== "keyword" }));
-  const { sound, audio } = player({ ...moment, name: where(moment.recording, moment.start_s) }, spans, DATA.rate_hz);
+  const { sound, audio } = player({ ...moment, name: where(moment.recording, moment.start_s) }, spansOf(moment), DATA.rate_hz);
   byId("moment").replaceChildren(make("article", { className: "example current" }, title, sound, scores(moment), audio,
     make("p", { className: "legend", textContent: `from ${where(moment.recording, moment.start_s)}; below the picture the score in log odds from ${DATA.log_odds[0]} to ${DATA.log_odds[1]}, the threshold (dashed), and detections: hits solid, false accepts dashed` })));
   if (play) audio.play();
@@ -129,21 +110,8 @@ function curve() {
 }
 
 function overview() {
-  const canvas = byId("overview"), draw = canvas.getContext("2d"), top = 20, tall = canvas.height - 40;
-  const styles = getComputedStyle(document.body);
-  draw.clearRect(0, 0, canvas.width, canvas.height);
-  draw.fillStyle = "#0072b2";
-  DATA.overview.forEach((odds, i) => draw.fillRect(i * canvas.width / DATA.overview.length, top + tall * heightOf(odds), 1, tall * (1 - heightOf(odds)) + 1));
-  draw.fillStyle = styles.color;
-  draw.fillRect(0, top + tall * heightOf(oddsOf(DATA.points[point].threshold)), canvas.width, 1.5);
-  starts.slice(1).forEach((begin) => draw.fillRect(canvas.width * begin / wholeS, 0, 1, canvas.height));
-  const ticks = (which, colour, y) => {
-    draw.fillStyle = colour;
-    rowsOf(which).forEach((row) => draw.fillRect(canvas.width * (starts[row.recording] + row.time) / wholeS - 1, y, 3, 16));
-  };
-  ticks(2, FOUND, 1);
-  ticks(1, MISSED, 1);
-  ticks(0, WRONG, canvas.height - 17);
+  const marks = [[2, FOUND], [1, MISSED], [0, WRONG]].flatMap(([which, colour]) => rowsOf(which).map((row) => [(starts[row.recording] + row.time) / wholeS, colour]));
+  drawOverview(byId("overview"), DATA.overview, heightOf, DATA.points[point].threshold, starts.slice(1).map((begin) => begin / wholeS), marks);
 }
 
 function setPoint(to) {

@@ -32,10 +32,11 @@ ROOMS.watch = (() => {
       if (JSON.stringify(training) === last) return;
       last = JSON.stringify(training);
       byId("watch-charts").replaceChildren(...CHARTS.map((chart) => lines(epochs, chart)).filter(Boolean));
+      byId("watch-output").hidden = true;
       const picture = byId("watch-output").querySelector("img");
       picture.onload = () => { byId("watch-output").hidden = false; };
       picture.onerror = () => { byId("watch-output").hidden = true; };
-      picture.src = `/api/output?${new URLSearchParams({ name, after: epochs.length })}`;
+      if (!await VALIDATION.update(name)) picture.src = `/api/output?${new URLSearchParams({ name, after: epochs.length })}`;
       const names = Object.keys(epochs[0] || {});
       byId("watch-table").replaceChildren(...(names.length ? [table("after each epoch", names.map((n) => n.replaceAll("_", " ")),
         epochs.map((e) => names.map((n) => e[n] === undefined ? "" : String(Number(e[n].toPrecision(4))))))] : []));

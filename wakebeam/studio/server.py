@@ -14,7 +14,13 @@ from aiohttp import web
 
 from schemas.errors import RequestError
 from wakebeam.page_file import page_text
-from wakebeam.studio import label_room, listen_room, record_room, watch_room
+from wakebeam.studio import (
+    label_room,
+    listen_room,
+    record_room,
+    validation_stream,
+    watch_room,
+)
 from wakebeam.studio.guard import guard, headers
 from wakebeam.studio.place import PLACE, Place
 
@@ -29,6 +35,7 @@ _FILES = (
     "studio_listen.js",
     "studio_record.js",
     "studio_rooms.js",
+    "studio_validation.js",
     "studio_watch.js",
 )
 
@@ -46,8 +53,8 @@ def make_app(place: Place, token: str, port: int) -> web.Application:
     app.on_response_prepare.append(headers(port))
     app.router.add_get("/", _page)
     app.router.add_get("/files/{name}", _file)
-    for room in (record_room, label_room, watch_room, listen_room):
-        app.add_routes(room.ROUTES)
+    for part in (record_room, label_room, watch_room, validation_stream, listen_room):
+        app.add_routes(part.ROUTES)
     app.cleanup_ctx.append(label_room.context)
     return app
 
