@@ -68,6 +68,8 @@ def studio(model: Path, stream: Path, training: Path | None) -> None:
         shutil.copy(first, folder / "monday.wav")
         if training is not None:
             shutil.copytree(training, folder / "model")
+            shutil.copytree(training.parent / "data/validation", folder / "data/validation")
+            shutil.copy(training.parent / "data/manifest.json", folder / "data")
         address = _served(Place(folder, folder / "takes", model))
         with open_page(address, first) as tab:
             tab.set_viewport_size({"width": 1100, "height": 760})
@@ -90,8 +92,11 @@ def studio(model: Path, stream: Path, training: Path | None) -> None:
             _save(tab, "studio-label")
             if training is not None:
                 _room(tab, "watch")
-                wait_until(tab, "document.querySelector('#watch-output img').naturalWidth > 0", 60)
-                tab.set_viewport_size({"width": 1100, "height": 1300})
+                wait_until(tab, "!document.getElementById('watch-stream').hidden", 60)
+                tab.locator("#stream-list button").first.click()
+                wait_until(tab, "document.querySelector('#stream-scene img') !== null", 60)
+                tab.set_viewport_size({"width": 1100, "height": 1500})
+                tab.wait_for_timeout(500)
                 _save(tab, "studio-watch")
                 tab.set_viewport_size({"width": 1100, "height": 760})
             _room(tab, "listen")

@@ -158,6 +158,13 @@ def limit_of(point: OperatingPoint, max_false_accepts_per_hour: float) -> dict[s
     }
 
 
+def threshold_text(threshold: float) -> str:
+    """Return a threshold in as many digits as tell it from its neighbours, however near to 1."""
+    if threshold < 0.9:
+        return f"{threshold:.3g}"
+    return f"{1.0 - float(f'{1.0 - threshold:.3g}'):.10g}"
+
+
 def limit_text(values: Mapping[str, Any]) -> str:
     """Return a remark where what was chosen doesn't keep its limit; `values` hold `limit_of`."""
     if values.get("limit_kept", True):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from models.event_matching import Matching
-from models.operating_points import OperatingPoint
+from models.operating_points import OperatingPoint, threshold_text
 from schemas.detection import Detection, ReferenceEvent
 
 _DET_ACCEPTS = np.array([0.1, 0.5, 2, 10, 50, 200, 1000]) / 3600
@@ -31,7 +31,7 @@ def miss_curve(points: Sequence[OperatingPoint], chosen: OperatingPoint, title: 
         100 * chosen.miss_rate,
         "o",
         color=_RED,
-        label=f"threshold {chosen.threshold:.3f}, chosen on validation",
+        label=f"threshold {threshold_text(chosen.threshold)}, chosen on validation",
     )
     axes.set_xscale("symlog", linthresh=0.5)
     axes.set_xlim(0, None)
@@ -64,7 +64,8 @@ def det_curve(points: Sequence[OperatingPoint], chosen: OperatingPoint, title: s
         )
 
     axes.step(*places(points), where="post", color=_BLUE)
-    axes.plot(*places([chosen]), "o", color=_RED, label=f"threshold {chosen.threshold:.3f}")
+    name = f"threshold {threshold_text(chosen.threshold)}"
+    axes.plot(*places([chosen]), "o", color=_RED, label=name)
     axes.set_xticks(norm.ppf(_DET_ACCEPTS), [f"{3600 * p:g}" for p in _DET_ACCEPTS])
     axes.set_yticks(norm.ppf(_DET_MISSES), [f"{100 * p:g}" for p in _DET_MISSES])
     axes.set_xlabel("false accepts per hour, by seconds without a keyword")

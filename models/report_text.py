@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from models.operating_points import limit_text
+from models.operating_points import limit_text, threshold_text
 
 RULE_OF_THREE = -math.log(0.05)
 """Events that can't be excluded with 95 % confidence where none was seen: 3.0."""
@@ -42,7 +42,12 @@ def report_text(values: dict[str, Any]) -> str:
             f"{values['num_false_accepts']} in {values['hours']:.2f} h{sounds}",
         ),
     ]
-    lines = [f"{'':24}{'found':>9}  {'95 % interval':>17}  counted"]
+    lines = []
+    if 0 < values["num_keywords"] == values["num_misses"]:
+        lines.append(
+            "No keyword was found: more takes or voices, or longer training (training.steps)."
+        )
+    lines += [f"{'':24}{'found':>9}  {'95 % interval':>17}  counted"]
     lines += [
         f"{name:24}{value:>9}  {interval:>17}  {count}" for name, value, interval, count in rows
     ]
@@ -89,7 +94,7 @@ def _rule(values: dict[str, Any]) -> str:
     patience = counting.get("patience", 1)
     steps = f", patience {patience} steps" if patience > 1 else ""
     return (
-        f"threshold {values['threshold']:.4f}, events counted with debounce "
+        f"threshold {threshold_text(values['threshold'])}, events counted with debounce "
         f"{counting['debounce_s']:g} s and hit window {counting['hit_window_s']:g} s{steps}"
     )
 
@@ -119,9 +124,9 @@ def _known_before(values: dict[str, Any]) -> list[str]:
     if "chosen_on_this_stream" in values:
         best = values["chosen_on_this_stream"]
         lines.append(
-            f"chosen on this stream, so no forecast: threshold {best['threshold']:.4f} would miss "
-            f"{100 * best['miss_rate']:.1f} % at {best['false_accepts_per_hour']:.2f} false "
-            "accepts per hour"
+            f"chosen on this stream, so no forecast: threshold {threshold_text(best['threshold'])} "
+            f"would miss {100 * best['miss_rate']:.1f} % at {best['false_accepts_per_hour']:.2f} "
+            "false accepts per hour"
         )
         lines += _over_the_limit(best)
     return lines
@@ -138,8 +143,9 @@ def _over_the_limit(chosen: dict[str, Any]) -> list[str]:
 
 
 def _slices(values: dict[str, Any]) -> list[str]:
-    lines = []
-    for table in _SHOWN_MISSES:
+    lines: list[str] = []
+    tables = _SHOWN_MISSES if values["num_misses"] != values["num_keywords"] else ()
+    for table in tables:
         rows = values["misses_by"].get(table, [])
         if table != "snr_db" and (len(rows) < 2 or values["num_misses"] < _FEWEST_MISSES):
             continue  # says nothing that the first line doesn't

@@ -94,7 +94,7 @@ class TrainingFolder:
             raise TrainingError(
                 f"{self.path} holds a model of another recipe or data set",
                 expected="the model of this recipe, unfinished or complete, or no model",
-                fix="pass --overwrite to train anew, or keep the folder under another name",
+                fix="--overwrite trains anew and leaves the data set; or move this folder away",
             )
         finished = (self.path / CARD_NAME).exists() and self.history.get("finished", False)
         return "complete" if finished else "unfinished"

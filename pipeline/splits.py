@@ -10,20 +10,27 @@ where the first of their names goes. So no recording is heard in two splits eith
 
 A recipe may say of some groups where they belong (`splits.keep`): those stay there.
 
-Tiny material. A class (a keyword label, all negatives, all backgrounds) that has at least as many
-groups as there are splits with a share should not leave one of them empty. Where it would, one
-group moves there: the one whose hash lies nearest to that split's interval, among those that
-leave no class without a group where they were. Such a move is deterministic, but may change when
-material is added; with fifty groups or more it is not needed.
+Little material. Thirty takes of a class (a keyword label, all negatives, all backgrounds) may hash
+to 28, 1 and 1, and nothing can be chosen or measured on one. So a class that has at least as many
+groups as there are splits with a share gives each of them at least one, and its share, rounded
+down, up to five; only the split with the largest share may get less than that. Where one lacks,
+the group moves there whose hash lies nearest to that split's interval, among those that no class
+needs where they were. Such moves are deterministic, but may change when material is added; with
+two hundred groups or more none is needed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from schemas.clips import Clip
 from schemas.recipe import SPLITS, Fractions
+
+_ENOUGH = 5
+"""Groups that a split needs of a class, if that has many."""
 
 
 def assign_splits(clips: Sequence[Clip], fractions: Fractions) -> dict[str, str]:
@@ -33,7 +40,7 @@ def assign_splits(clips: Sequence[Clip], fractions: Fractions) -> dict[str, str]
     names = _merged(clips)
     kept = {names[g]: split for g, split in sorted(fractions.keep.items()) if g in names}
     splits = {name: _home(name, intervals) for name in names.values()} | kept
-    _fill_empty(splits, _classes(clips, names), intervals, frozenset(kept))
+    _fill(splits, _classes(clips, names), intervals, frozenset(kept))
     return {group: splits[name] for group, name in names.items()}
 
 
@@ -109,34 +116,44 @@ def _classes(clips: Iterable[Clip], names: dict[str, str]) -> list[list[str]]:
     return [sorted(classes[name], key=lambda g: (group_position(g), g)) for name in sorted(classes)]
 
 
-def _fill_empty(
+def _need(split: str, num_groups: int, intervals: dict[str, tuple[float, float]]) -> int:
+    """How many of a class' groups a split needs."""
+    shares = {name: stop - start for name, (start, stop) in intervals.items()}
+    if split == max(shares, key=shares.__getitem__):
+        return 1
+    return min(_ENOUGH, max(1, math.floor(shares[split] * num_groups + 1e-9)))
+
+
+def _fill(
     splits: dict[str, str],
     classes: Sequence[Sequence[str]],
     intervals: dict[str, tuple[float, float]],
     kept: frozenset[str],
 ) -> None:
-    """Move groups until nothing can be bettered; each move fills a place and empties none."""
-
-    def can_leave(group: str) -> bool:
-        return all(
-            sum(splits[other] == splits[group] for other in members) > 1
-            for members in classes
-            if group in members
-        )
-
+    """Move groups until nothing can be bettered; each move fills a place and makes none lack."""
+    spare: list[dict[str, int]] = []  # groups of each class that a split has over its need
+    classes_of: dict[str, list[int]] = {}
+    for number, members in enumerate(classes):
+        there = Counter(splits[group] for group in members)
+        spare.append({s: there[s] - _need(s, len(members), intervals) for s in intervals})
+        for group in members:
+            classes_of.setdefault(group, []).append(number)
     moved = True
     while moved:
         moved = False
-        for members in classes:
+        for number, members in enumerate(classes):
             for wanted, (start, stop) in intervals.items():
-                there = any(splits[group] == wanted for group in members)
-                if there or len(members) < len(intervals):
+                if spare[number][wanted] >= 0 or len(members) < len(intervals):
                     continue
-                spare = [
+                may_go = [
                     (max(start - group_position(g), group_position(g) - stop, 0.0), g)
                     for g in members
-                    if g not in kept and can_leave(g)
+                    if g not in kept and all(spare[c][splits[g]] > 0 for c in classes_of[g])
                 ]
-                if spare:
-                    splits[min(spare)[1]] = wanted
+                if may_go:
+                    group = min(may_go)[1]
+                    for c in classes_of[group]:
+                        spare[c][splits[group]] -= 1
+                        spare[c][wanted] += 1
+                    splits[group] = wanted
                     moved = True

@@ -24,6 +24,11 @@ from schemas.recipe import SPLITS, Recipe
 _CALIBRATION_S = 0.6
 _FEWEST_CALIBRATED, _MOST_CALIBRATED = 16, 400
 _FEW_TAKES = 10
+_DONE_WITH = {
+    "train": "learnt from",
+    "validation": "chosen on",
+    "test": "measured on",
+}
 
 
 def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
@@ -126,9 +131,10 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
         lines.append(f"{split}: {values['examples']} scenes from {table}")
         for name, row in values["clips"].items():
             if name.startswith("keyword") and row["clips"] < _FEW_TAKES:
+                takes = f"{row['clips']} take{'s' * (row['clips'] != 1)}"
                 lines.append(
-                    f"  only {row['clips']} takes of {name}: what is learnt or measured from so "
-                    "few holds for those alone"
+                    f"  only {takes} of {name}: what is {_DONE_WITH[split]} so few holds for those "
+                    "alone; record more, or let `wakebeam speak` add voices"
                 )
         if values["fit_probability"] < 1.0 - 1e-9:
             lines.append(

@@ -67,6 +67,7 @@ def detect(
     if not files and (chime or plot):
         raise RequestError("--chime and --plot are for files")
     from models.live_buffer import LiveBuffer
+    from models.operating_points import threshold_text
     from models.step_model import StepModel
     from models.streaming import StreamingDetector
     from wakebeam import detect_outputs as to
@@ -130,7 +131,8 @@ def detect(
     say(f"{num_found} detections in {len(paths) - failed} of {len(paths)} files")
     least = step.metadata.get("threshold") if threshold is None else threshold
     if not num_found and highest.score is not None and least is not None:
-        say(f"the highest score was {highest.score:.4g}, the threshold is {least:.4g}")
+        heard, wanted = threshold_text(highest.score), threshold_text(least)
+        say(f"the highest score was {heard}, the threshold is {wanted}")
     if failed:
         raise typer.Exit(1)
 
@@ -156,6 +158,7 @@ def mine(
     in, and stream sets, which judge. Don't mine what shall judge the detector later.
     """
     from models.export_folder import data_beside
+    from models.operating_points import threshold_text
     from models.streaming import StreamingDetector
     from wakebeam.console import progress
     from wakebeam.cutting import SPEAKER_PATTERN, ClipNames
@@ -183,9 +186,8 @@ def mine(
                 continue
             made, kept = made + counts[0], kept + counts[1]
         update(len(paths), len(paths))
-    counted = (
-        f"{made} false accepts cut out at threshold {detector.threshold:.3f}, {kept} were there"
-    )
+    at = threshold_text(detector.threshold)
+    counted = f"{made} false accepts cut out at threshold {at}, {kept} were there"
     show(f"{out}: {counted}" + f"; {left_out} recordings left out" * bool(left_out))
     if made:
         entry = f"{{path: {out.resolve()}, kind: hard, speaker_pattern: '{SPEAKER_PATTERN}'}}"

@@ -12,6 +12,8 @@ from schemas.errors import RequestError, WakebeamError
 from wakebeam.app import APP, HERE, NO_NEGATIVES, AsJson, RecipePath, Set
 from wakebeam.console import say, show, show_json
 
+_TAKES, _TAKES_OF_A_NEAR_MISS = 100, 6
+
 
 @APP.command(
     epilog="Example: wakebeam init w --keyword takes/hello --negative speech --background noise"
@@ -91,7 +93,10 @@ def speak(
     recipe: Annotated[
         Path | None, typer.Option(help="speak what this recipe's `speech` says, instead")
     ] = None,
-    takes: Annotated[int, typer.Option(min=1, help="of each phrase")] = 100,
+    takes: Annotated[
+        int | None,
+        typer.Option(min=1, help="of each phrase", show_default="100, of a near miss 6"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 7,
     language: Annotated[
         list[str] | None, typer.Option(help="espeak-ng's code, such as de; may be repeated")
@@ -125,7 +130,7 @@ def speak(
         entry = Speech(
             phrases=tuple(phrases),
             out=str(out),
-            takes=takes,
+            takes=takes or (_TAKES_OF_A_NEAR_MISS if near_misses else _TAKES),
             near_misses=near_misses,
             languages=tuple(language or ("en",)),
         )

@@ -1,4 +1,4 @@
-"""What a page draws of a detector's scores: all of them at a glance, and stretches with their sound.
+"""What a page draws of a detector's scores: all at a glance, and stretches with their sound.
 
 Scores are log odds within the range of the sweep of thresholds.
 """

@@ -12,6 +12,7 @@ from wakebeam.app import APP, HERE, AsJson, Overwrite, RecipePath, Set
 from wakebeam.console import progress, show, show_json
 
 _LOUDEST_EVENT_DBFS = -22.0
+_FEW = {"keyword": 10, "background": 3}
 
 
 @APP.command(epilog="Example: wakebeam stream-set w --hours 2 --snr 5,20 --out w/stream")
@@ -95,8 +96,16 @@ def stream_set_text(made: Any) -> str:
     for role, row in counts["clips"].items():
         again = f", {row['repeats']} of them again" if row["repeats"] else ", none twice"
         lines.append(f"{role}: {row['different']} different, {row['heard']} heard{again}")
+        if row["different"] < _FEW.get(role, 0):
+            lines.append(
+                f"  so few {role}s judge the detector on those alone: more material, or a larger "
+                f"splits.{made.made_from['options']['split']}"
+            )
     if counts["quieter_than_asked"]:
-        lines.append(f"{counts['quieter_than_asked']} events are quieter than asked: at half scale")
+        lines.append(
+            f"{counts['quieter_than_asked']} events are quieter than asked: none is made louder "
+            "than half of full scale"
+        )
     against = made.leak_check["against"]
     checked = " and ".join(f"{n} of {name}" for name, n in against.items())
     shared = made.leak_check["shared_by_recipe"]

@@ -17,7 +17,7 @@ TIMES_S = np.arange(1, 101) / 10
 
 
 def _scores(num_scenes: int) -> ValidationScores:
-    """Scenes of ten seconds: a keyword at 2 s is found; one of each pair also has a false accept."""
+    """Scenes of 10 s: the keyword at 2 s is found; every other one has a false accept too."""
     scenes = []
     for i in range(num_scenes):
         scores = np.full((100, 1), 0.00005, np.float32)

@@ -33,6 +33,17 @@ def test_no_split_is_empty_with_three_groups_or_more(n: int, seed: int) -> None:
     assert all(by_split[split] for split in SPLITS)
 
 
+@given(st.integers(10, 120), st.integers(0, 1000))
+def test_little_material_gives_each_split_its_share(n: int, seed: int) -> None:
+    clips = [clip(f"{i}.wav", 10, group=f"{seed}-{i}") for i in range(n)]
+    by_split = split_clips(clips, Fractions())
+    assert min(len(by_split["validation"]), len(by_split["test"])) >= min(n // 10, 5)
+    plain = {c.group: _home(c.group, _intervals(Fractions())) for c in clips}
+    home = assign_splits(clips, Fractions())
+    lacking = {s for s in SPLITS if list(plain.values()).count(s) < min(n // 10, 5)}
+    assert {home[g] for g in home if home[g] != plain[g]} <= lacking, "nobody else moves"
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 7), st.integers(0, 2)), min_size=9, max_size=24),
     st.integers(0, 10**6),

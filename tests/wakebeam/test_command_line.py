@@ -150,7 +150,7 @@ def test_mining_cuts_false_accepts_once_each(trained) -> None:
     found = trained("detect", "--json", *words[1:5], "no kw.wav").stdout.splitlines()
     assert found, "nothing was detected in three takes"
     done = trained(*words)
-    assert f"{len(found)} false accepts cut out at threshold 0.050, 0 were there" in done.stdout
+    assert f"{len(found)} false accepts cut out at threshold 0.05, 0 were there" in done.stdout
     assert "kind: hard, speaker_pattern: '__([0-9a-f]{12})__'" in done.stdout
     lines = [json.loads(row) for row in (trained.folder / "hard/mined.jsonl").open()]
     assert [line["time_s"] for line in lines] == [json.loads(row)["time_s"] for row in found]
@@ -161,7 +161,7 @@ def test_mining_cuts_false_accepts_once_each(trained) -> None:
         np.testing.assert_allclose(clip[: len(part)], part, atol=1e-4)
         assert len(clip) > 0.5 * rate
     again = trained(*words).stdout
-    assert f"0 false accepts cut out at threshold 0.050, {len(found)} were there" in again
+    assert f"0 false accepts cut out at threshold 0.05, {len(found)} were there" in again
     assert "gone.wav" in trained(*words, "gone.wav", code=1).stderr
 
 

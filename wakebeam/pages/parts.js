@@ -81,6 +81,9 @@ function player(item, spans, rateHz) {
   return { sound, audio };
 }
 
+// In as many digits as tell a threshold from its neighbours, however near to 1.
+const thresholdText = (score) => score < 0.9 ? String(Number(score.toPrecision(3))) : String(Number((1 - Number((1 - score).toPrecision(3))).toPrecision(10)));
+
 const oddsOf = (score) => Math.log(score / (1 - score));
 
 // From log odds to a height: 0 at the upper end of the range, 1 at the lower.

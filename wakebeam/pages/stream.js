@@ -118,8 +118,8 @@ function setPoint(to) {
   point = to;
   const at = DATA.points[point], interval = ([low, high], text) => `${text(low)} to ${text(high)}`;
   byId("threshold").value = point;
-  byId("threshold").setAttribute("aria-valuetext", at.threshold.toPrecision(4));
-  byId("value").textContent = `${at.threshold.toPrecision(4)}${point === DATA.own ? ", the detector's own, chosen on validation" : ", read off this stream: no forecast"}`;
+  byId("threshold").setAttribute("aria-valuetext", thresholdText(at.threshold));
+  byId("value").textContent = `${thresholdText(at.threshold)}${point === DATA.own ? ", the detector's own, chosen on validation" : ", read off this stream: no forecast"}`;
   byId("counts").textContent = `${at.misses.length} of ${DATA.keywords.length} missed: ${percent(at.miss_rate)} (${interval(at.miss_interval, percent)}). ` +
     `${at.num_accepts} false accepts: ${at.per_hour.toFixed(2)} per hour (${interval(at.per_hour_interval, (x) => x.toFixed(2))}).`;
   const here = byId("here");

@@ -61,7 +61,7 @@ const VALIDATION = (() => {
       const chosen = byId("stream-which").value;
       name = training;
       stream = answer;
-      byId("stream-about").textContent = `${stream.num_scenes} scenes, ${clock(whole())} min, one after the other, after the last epoch, at threshold ${stream.threshold.toPrecision(4)}`;
+      byId("stream-about").textContent = `${stream.num_scenes} scenes, ${clock(whole())} min, one after the other, after the last epoch, at threshold ${thresholdText(stream.threshold)}`;
       byId("stream-which").replaceChildren(...Object.entries(stream.lists).map(([which, rows]) => make("option", { value: which, textContent: `${which} (${rows.length})` })));
       byId("stream-which").value = chosen || Object.keys(stream.lists).find((which) => stream.lists[which].length) || "hits";
       overview();
