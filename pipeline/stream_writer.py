@@ -33,7 +33,7 @@ from schemas.canonical import file_digest
 from schemas.clips import Clip
 from schemas.dataset import changes_between
 from schemas.errors import RequestError
-from schemas.recipe import Recipe
+from schemas.recipe import PLAN_VERSION, Recipe
 from schemas.stream_set import (
     STREAM_SET_NAME,
     STREAM_SET_VERSION,
@@ -139,6 +139,7 @@ def _made_from(recipe: Recipe, bank: ClipBank, options: StreamOptions) -> dict[s
     value = {
         "version": STREAM_SET_VERSION,
         "options": asdict(options),
+        "plan_version": PLAN_VERSION,
         "splits": recipe.splits.model_dump(mode="json"),
         "labels": recipe.labels,
         "bank": bank.digest,

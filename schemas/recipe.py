@@ -90,7 +90,7 @@ __all__ = [
 ]
 SPLITS = ("train", "validation", "test")
 
-PLAN_VERSION = 3
+PLAN_VERSION = 4
 """Of plans and of what renders them: raised whenever the same recipe makes other bytes."""
 
 Split = Literal["train", "validation", "test"]

@@ -99,6 +99,10 @@ def test_a_training_is_watched(trained, tmp_path) -> None:
         tab.evaluate("document.querySelector('#stream-scene audio').play()")
         wait_until(tab, "document.querySelector('#stream-scene audio').currentTime > 0.2")
         assert barriers(tab) == []
+        size = tab.viewport_size
+        tab.set_viewport_size({"width": 360, "height": 700})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+        tab.set_viewport_size(size)
         open_room(tab, "listen")
         wait_until(tab, "document.getElementById('listen-about').textContent.includes('--model')")
         assert tab.problems == []
