@@ -36,7 +36,8 @@ from pipeline.clip_bank import ClipBank
 
 ROOT = Path(__file__).parents[1]
 DISK = os.environ.get("DISK_FOLDER", tempfile.gettempdir())
-SCENES, PYDUB_SCENES = 4000, 200
+SCENES, PYDUB_SCENES = 20_000, 400
+ENCODED_SCENES = 3000
 DISK_SCENES = 1500
 COSTLY_SCENES, PLAIN_SCENES = 2000, 500
 GROWTH, LONG_GROWTH = (1000, 10_000), (1000, 10_000, 100_000)
@@ -150,8 +151,7 @@ def encodings() -> None:
     with memory_folder() as memory, Place(memory) as place:
         bank = place.bank(RATE)
         for encoding in ("pcm16", "flac"):
-            count = SCENES if encoding == "pcm16" else SCENES // 2
-            jobs = [place.job(count, EXERCISE, bank, encoding=encoding) for _ in range(RUNS)]
+            jobs = [place.job(ENCODED_SCENES, EXERCISE, bank, encoding=encoding) for _ in range(RUNS)]
             show(f"{encoding}, 2 workers", rates(jobs), "scenes/s")
             sizes = [job.num_bytes / job.num_scenes / 1000 for job in jobs]
             show(f"{encoding}, an example", sizes, "kB")

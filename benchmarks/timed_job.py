@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.clip_bank import ClipBank
 from schemas.recipe import Recipe
 
-_LOOK_S = 0.002
+_LOOK_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Timed:
 
 
 class ShardWatch:
-    """When the first file appears in a folder and the last shard is whole; looks every 2 ms.
+    """When the first file appears in a folder and the last shard is whole; looks every 10 ms.
 
     Args:
         folder: of the shards.

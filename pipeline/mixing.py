@@ -80,10 +80,15 @@ def energy(x: Pcm | FloatArray) -> float:
 
 @compiled
 def floor_scaled(x: Pcm, factor: float, out: Pcm) -> None:
-    """Set out[i] = ⌊clip(x[i] · factor, −32768, 32767)⌋ in float64; both (n,) int16."""
+    """Set out[i] = ⌊clip(x[i] · factor, −32768, 32767)⌋ in float64; both (n,) int16; factor ≥ 0.
+
+    From 65535 on every factor clips all but zeros; up to there the floor lies within int32, where
+    clipping is cheaper and the same.
+    """
+    factor = min(factor, 65535.0)
     for i in range(len(x)):
-        value = np.floor(np.float64(x[i]) * factor)
-        out[i] = np.int16(np.int32(min(max(value, -32768.0), 32767.0)))
+        value = np.int32(np.floor(np.float64(x[i]) * factor))
+        out[i] = np.int16(min(max(value, np.int32(-32768)), np.int32(32767)))
 
 
 @compiled

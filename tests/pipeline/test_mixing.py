@@ -61,7 +61,7 @@ def test_energy_of_floats(x: np.ndarray) -> None:
 
 
 @settings(deadline=None)
-@given(x=PCM, factor=st.floats(0, 4))
+@given(x=PCM, factor=st.floats(0, 4) | st.floats(0, 1e12))
 def test_floor_and_saturation(x: np.ndarray, factor: float) -> None:
     out = np.empty(len(x), dtype=np.int16)
     mixing.floor_scaled(x, factor, out)
