@@ -7,6 +7,7 @@ be made is left out and named in the report; the job decides whether that may be
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def write_shard(
         num_examples=writer.num_records,
         num_bytes=writer.num_bytes,
         crc32c=writer.crc32c,
-        counts=counts.to_json(),
+        counts_json=json.dumps(counts.to_json(), separators=(",", ":")),
         rejects=tuple(rejects),
         seconds=time.monotonic() - began_s,
     )
@@ -149,7 +150,7 @@ def read_shard(
         num_examples=reader.num_records,
         num_bytes=reader.num_bytes,
         crc32c=reader.crc32c,
-        counts=counts.to_json(),
+        counts_json=json.dumps(counts.to_json(), separators=(",", ":")),
         reused=True,
     )
 

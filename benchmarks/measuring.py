@@ -82,8 +82,17 @@ def memory_folder() -> Iterator[Path]:
 class Watch:
     """The highest resident size of any process that this one has started, while it is open."""
 
+    @property
+    def highest_mib(self) -> float:
+        """Of all the time."""
+        return self.highest_before(time.time())
+
+    def highest_before(self, unix_s: float) -> float:
+        """Return the highest until then."""
+        return max((mib for seen_s, mib in self._seen if seen_s <= unix_s), default=0.0)
+
     def __enter__(self) -> Watch:
-        self.highest_mib = 0.0
+        self._seen: list[tuple[float, float]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -95,8 +104,8 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK_S):
-            for process in _descendants():
-                self.highest_mib = max(self.highest_mib, high_water_mib(process))
+            highest = max(map(high_water_mib, _descendants()), default=0.0)
+            self._seen.append((time.time(), highest))
 
 
 def _descendants() -> set[str]:

@@ -25,32 +25,37 @@ class Timed:
         num_scenes, num_bytes: that were made.
         start_s: from the call until the first shard is begun.
         work_s: from then until the last shard is whole.
+        last_unix_s: when the last shard was whole.
         total_s: the call: start, work, closing the data set and ending the workers.
+        each_s: seconds a scene after start-up: from when as many shards are whole as there are
+            workers, which have loaded all they need by then, until the last is.
     """
 
     num_scenes: int
     num_bytes: int
     start_s: float
     work_s: float
+    last_unix_s: float
     total_s: float
-
-    @property
-    def each_s(self) -> float:
-        """Seconds a scene, after start-up."""
-        return self.work_s / self.num_scenes
+    each_s: float
 
 
 class ShardWatch:
-    """When the first file appears in a folder and the last shard is whole; looks every 10 ms.
+    """When the first file appears in a folder and when shards are whole; looks every 10 ms.
 
     Args:
         folder: of the shards.
         sweep: remove each shard that is whole.
+
+    Attributes:
+        first_unix_s: when the first file was seen.
+        whole: of each whole shard when it was written last, Unix seconds, and its bytes.
     """
 
     def __init__(self, folder: Path, *, sweep: bool = False) -> None:
         self._folder, self._sweep = folder, sweep
-        self.first_unix_s = self.last_unix_s = 0.0
+        self.first_unix_s = 0.0
+        self.whole: dict[str, tuple[float, int]] = {}
 
     def __enter__(self) -> ShardWatch:
         self._stop = threading.Event()
@@ -74,7 +79,8 @@ class ShardWatch:
             for entry in entries:
                 there = True
                 if entry.name.endswith(".tfrecord"):
-                    self.last_unix_s = max(self.last_unix_s, entry.stat().st_mtime)
+                    known = entry.stat()
+                    self.whole[entry.name] = (known.st_mtime, known.st_size)
                     if sweep:
                         os.remove(entry.path)
         return there
@@ -90,12 +96,19 @@ def run_job(
         began_s = time.time()
         manifest = synthesize(recipe, bank.directory, str(out), num_workers=num_workers).manifest
         ended_s = time.time()
+    num_scenes = manifest.num_examples("train")
+    num_bytes = sum(shard.num_bytes for shard in manifest.shards)
+    in_order = sorted(shards.whole.values())
+    (ready_s, _), (last_s, _) = in_order[num_workers - 1], in_order[-1]
+    later_bytes = sum(size for _, size in in_order[num_workers:])
     return Timed(
-        manifest.num_examples("train"),
-        sum(shard.num_bytes for shard in manifest.shards),
+        num_scenes,
+        num_bytes,
         shards.first_unix_s - began_s,
-        shards.last_unix_s - shards.first_unix_s,
+        last_s - shards.first_unix_s,
+        last_s,
         ended_s - began_s,
+        (last_s - ready_s) / (num_scenes * later_bytes / num_bytes),
     )
 
 

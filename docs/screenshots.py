@@ -1,8 +1,9 @@
-"""Takes the pictures of docs/looking.md and docs/studio.md; needs chromium.
+"""Takes the pictures of looking.md, judging.md, detecting.md and studio.md; needs chromium.
 
     python docs/screenshots.py --dataset w/data --model w/export --stream w/stream --training MODEL
 
-Each option makes its own pictures; without it they stay as they are. The terminal is always made.
+Each option makes its own pictures; without it they stay as they are. Of the terminal `check` is
+always made.
 """
 
 from __future__ import annotations
@@ -108,21 +109,39 @@ def studio(model: Path, stream: Path, training: Path | None) -> None:
             _save(tab, "studio-listen")
 
 
-def terminal() -> None:
-    """What `check` prints of some tones, as a terminal of a hundred columns shows it."""
-    with tempfile.TemporaryDirectory() as folder:
-        material(Path(folder), keywords=30, negatives=30, backgrounds=12)
+def terminal_check() -> None:
+    """What `check` prints of some tones."""
+    with tempfile.TemporaryDirectory() as name:
+        material(Path(name), keywords=30, negatives=30, backgrounds=12)
         init = ["init", "w", "--keyword", "kw", "--negative", "other", "--background", "noise"]
-        console = Console(record=True, width=100, file=io.StringIO())
-        for words in (init, ["check", "w"]):
-            command = [sys.executable, "-m", "wakebeam.cli", *words]
-            how = {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
-            done = subprocess.run(command, check=True, capture_output=True, text=True, **how)
-            console.print(f"$ wakebeam {' '.join(words)}", markup=False, highlight=False)
-            console.print(done.stdout, markup=False, highlight=False)
+        _terminal("check", Path(name), init, ["check", "w"])
+
+
+def terminal_stream(model: Path, stream: Path) -> None:
+    """What `evaluate` prints of a stream set, and `detect` of its first file."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name, "w")
+        work.mkdir()
+        (work / "data").symlink_to(model.resolve().parent / "data")
+        shutil.copytree(model, work / "export")
+        shutil.copytree(stream, work / "stream")
+        _terminal("evaluate", Path(name), ["evaluate", "w/export", "--stream", "w/stream"])
+        first = sorted(path.name for path in stream.glob("*.wav"))[0]
+        _terminal("detect", Path(name), ["detect", "--model", "w/export", f"w/stream/{first}"])
+
+
+def _terminal(name: str, folder: Path, *commands: list[str]) -> None:
+    """Run commands in a folder; keep what a terminal of a hundred columns shows."""
+    console = Console(record=True, width=100, file=io.StringIO())
+    for words in commands:
+        command = [sys.executable, "-m", "wakebeam.cli", *words]
+        how = {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
+        done = subprocess.run(command, check=True, capture_output=True, text=True, **how)
+        console.print(f"$ wakebeam {' '.join(words)}", markup=False, highlight=False)
+        console.print(done.stdout, markup=False, highlight=False)
     svg = console.export_svg(title="wakebeam")
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # fonts from elsewhere
-    (IMAGES / "check.svg").write_text(svg, encoding="utf-8")
+    (IMAGES / f"{name}.svg").write_text(svg, encoding="utf-8")
 
 
 def _room(tab: Any, name: str) -> None:
@@ -156,10 +175,11 @@ def main() -> None:
     parser.add_argument("--stream", type=Path)
     parser.add_argument("--training", type=Path)
     asked = parser.parse_args()
-    terminal()
+    terminal_check()
     if asked.dataset:
         inspect_dataset(asked.dataset)
     if asked.model and asked.stream:
+        terminal_stream(asked.model, asked.stream)
         inspect_model(asked.model, asked.stream)
         studio(asked.model, asked.stream, asked.training)
 

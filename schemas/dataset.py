@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 from schemas.canonical import canonical_json, digest
@@ -110,7 +110,8 @@ class ShardReport:
             made first.
         status: `failed` if it isn't there.
         num_examples, num_bytes, crc32c: of the file.
-        counts: pipeline/shard_counts.py says of what.
+        counts_json: of what, says pipeline/shard_counts.py; as text, since a worker holds the
+            reports of all its shards until the end, and as dicts they would fill it.
         rejects: examples that are left out.
         reused: kept from an earlier run.
         error: why it failed.
@@ -124,11 +125,16 @@ class ShardReport:
     num_examples: int = 0
     num_bytes: int = 0
     crc32c: str = ""
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    counts_json: str = "{}"
     rejects: tuple[SceneReject | RecordReject, ...] = ()
     reused: bool = False
     error: str = ""
     seconds: float = 0.0
+
+    @property
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """{name: {key: number}}."""
+        return dict(json.loads(self.counts_json))
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,11 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
         lines.append(
             "no negatives: a detector trained so fires on any speech, and its test can't see it"
         )
+    elif all(entry.kind == "near_miss" for entry in recipe.material.negative):
+        lines.append(
+            "only near misses and no other speech: how often it alarms in everyday talk is neither "
+            "learnt nor measured; folders of talk belong under material.negative (--negative)"
+        )
     if found["without_speaker"]:
         lines.append(
             f"{found['without_speaker']} clips have no known speaker: they are split by file, so "

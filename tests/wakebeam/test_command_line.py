@@ -103,6 +103,9 @@ def test_init_refuses_what_can_not_be_meant(tmp_path) -> None:
     assert "no negatives" in done.stderr
     assert str(tmp_path / "noise") in (tmp_path / "v/recipe.yaml").read_text()
     assert "no negatives" in place("check", "v").stdout
+    words = ("init", "n", "--keyword", "kw", "--near-miss", "other", "--background", "noise")
+    place(*words)
+    assert "only near misses" in place("check", "n").stdout
     assert "wakebeam detect --help" in place("detect", "--modle", "x", code=2).stderr
     assert place("--version").stdout.startswith("wakebeam ")
 
