@@ -105,19 +105,20 @@ def _with_same_splits(stored: StoredDataset, recipe: Recipe, bank: ClipBank) -> 
             continue
         old_recipe, old_bank = recipe_and_bank(folder, manifest, None)
         old = assign_splits(old_bank.clips, old_recipe.splits) | old
-    new = assign_splits(bank.clips, recipe.splits)
-    keep = {group: old[group] for group in old.keys() & new.keys() if old[group] != new[group]}
-    if not keep:
-        return recipe
-    splits = recipe.splits.model_copy(update={"keep": recipe.splits.keep | keep})
-    new = assign_splits(bank.clips, splits)
-    torn = sorted(group for group in old.keys() & new.keys() if old[group] != new[group])
-    if torn:
+    splits, keep = recipe.splits, dict[str, str]()
+    while True:  # where some are kept, others may be moved in their stead
+        new = assign_splits(bank.clips, splits)
+        moved = sorted(group for group in old.keys() & new.keys() if old[group] != new[group])
+        if keep.keys() >= set(moved):
+            break
+        keep |= {group: old[group] for group in moved}
+        splits = recipe.splits.model_copy(update={"keep": recipe.splits.keep | keep})
+    if moved:
         raise RequestError(
-            f"{len(torn)} speakers or sources would change their split, such as {torn[0]!r}: "
-            f"{old[torn[0]]} before, {new[torn[0]]} now",
+            f"{len(moved)} speakers or sources would change their split, such as {moved[0]!r}: "
+            f"{old[moved[0]]} before, {new[moved[0]]} now",
             expected="everyone in the split that they were in, or the test would be no test",
             fix="a recording is there under the names of two of them, or splits.keep says so: "
             "remove it, or make the data set anew (--overwrite)",
         )
-    return recipe.model_copy(update={"splits": splits})
+    return recipe.model_copy(update={"splits": splits}) if keep else recipe
