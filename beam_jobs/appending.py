@@ -96,29 +96,48 @@ def _require_same_kind(stored: StoredDataset, recipe: Recipe) -> None:
 def _with_same_splits(stored: StoredDataset, recipe: Recipe, bank: ClipBank) -> Recipe:
     """The recipe, with everyone in the split that they were in; else the test would be no test.
 
-    Other shares would move some, and so would new material where speakers are few.
+    Other shares would move some, and so would new material where speakers are few. Recordings stay
+    too that belong to somebody else now, as where a recipe has got a `speaker_pattern`.
     """
-    old: dict[str, str] = {}
+    homes: dict[str, set[str]] = {}
     for folder, manifest in stored.generations():
         made = recipe.content(bank.digest)
-        if all(manifest.content[key] == made[key] for key in ("bank", "splits")):
+        if all(manifest.content[key] == made[key] for key in ("bank", "splits", "plan_version")):
             continue
         old_recipe, old_bank = recipe_and_bank(folder, manifest, None)
-        old = assign_splits(old_bank.clips, old_recipe.splits) | old
+        for name, split in _splits_by_name(old_bank, old_recipe).items():
+            homes.setdefault(name, {split})
+    wanted: dict[str, set[str]] = {}
+    for clip in bank.clips:
+        for name in (clip.group, clip.content_sha256):
+            if not clip.shared and name in homes:
+                wanted.setdefault(clip.group, set()).update(homes[name])
     splits, keep = recipe.splits, dict[str, str]()
     while True:  # where some are kept, others may be moved in their stead
         new = assign_splits(bank.clips, splits)
-        moved = sorted(group for group in old.keys() & new.keys() if old[group] != new[group])
+        moved = sorted(group for group, home in wanted.items() if home != {new[group]})
         if keep.keys() >= set(moved):
             break
-        keep |= {group: old[group] for group in moved}
+        keep |= {group: min(wanted[group]) for group in moved}
         splits = recipe.splits.model_copy(update={"keep": recipe.splits.keep | keep})
     if moved:
         raise RequestError(
             f"{len(moved)} speakers or sources would change their split, such as {moved[0]!r}: "
-            f"{old[moved[0]]} before, {new[moved[0]]} now",
+            f"{' and '.join(sorted(wanted[moved[0]]))} before, {new[moved[0]]} now",
             expected="everyone in the split that they were in, or the test would be no test",
-            fix="a recording is there under the names of two of them, or splits.keep says so: "
-            "remove it, or make the data set anew (--overwrite)",
+            fix="recordings of one split are now under one name with those of another, by "
+            "speaker_pattern or splits.keep: take that back, or make the data set anew "
+            "(--overwrite)",
         )
     return recipe.model_copy(update={"splits": splits}) if keep else recipe
+
+
+def _splits_by_name(bank: ClipBank, recipe: Recipe) -> dict[str, str]:
+    """Return the split of each group and of each recording, which is named by its digest."""
+    split_of = assign_splits(bank.clips, recipe.splits)
+    recordings = {
+        clip.content_sha256: split_of[clip.group]
+        for clip in bank.clips
+        if not clip.shared and clip.content_sha256
+    }
+    return split_of | recordings

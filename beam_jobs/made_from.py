@@ -7,7 +7,7 @@ from beam_jobs.bank_store import is_bank, open_bank
 from pipeline.clip_bank import ClipBank
 from schemas.dataset import Manifest
 from schemas.errors import DatasetError
-from schemas.recipe import Recipe
+from schemas.recipe import PLAN_VERSION, Recipe
 
 
 def recipe_and_bank(out: str, manifest: Manifest, bank: str | None) -> tuple[Recipe, ClipBank]:
@@ -19,8 +19,15 @@ def recipe_and_bank(out: str, manifest: Manifest, bank: str | None) -> tuple[Rec
         bank: the bank's folder or URI, or the one that it lies in, if it was moved.
 
     Raises:
-        DatasetError: the bank isn't there, or is another one.
+        DatasetError: the bank isn't there, or is another one, or another release made the data set.
     """
+    version = manifest.content.get("plan_version")
+    if version != PLAN_VERSION:
+        raise DatasetError(
+            f"{out} was made by another release of wakebeam (plan version {version})",
+            expected=f"plan version {PLAN_VERSION}: others divide speakers and plan otherwise",
+            fix="make it anew with --overwrite, or go on with the release that made it",
+        )
     recipe = Recipe.model_validate(manifest.run["recipe"])
     folder = bank or str(manifest.run["bank_directory"])
     inside = files.join(folder, str(manifest.content["bank"])[:16])

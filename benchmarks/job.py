@@ -151,7 +151,7 @@ def encodings() -> None:
     with memory_folder() as memory, Place(memory) as place:
         bank = place.bank(RATE)
         for encoding in ("pcm16", "flac"):
-            more = {"encoding": encoding}
+            more = {"encoding": encoding, "shard_bytes": "16MiB"}
             jobs = [place.job(ENCODED_SCENES, EXERCISE, bank, **more) for _ in range(RUNS)]
             show(f"{encoding}, 2 workers", rates(jobs), "scenes/s")
             sizes = [job.num_bytes / job.num_scenes / 1000 for job in jobs]

@@ -28,7 +28,8 @@ class Timed:
         last_unix_s: when the last shard was whole.
         total_s: the call: start, work, closing the data set and ending the workers.
         each_s: seconds a scene after start-up: from when as many shards are whole as there are
-            workers, which have loaded all they need by then, until the last is.
+            workers, by when they have loaded what they need, until the last is; it takes dozens
+            of shards a worker for the uneven ends to be small.
     """
 
     num_scenes: int

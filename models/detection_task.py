@@ -139,7 +139,12 @@ class DetectionTask:
         keywords = [e for r in recordings for e in r.events if e.kind == "keyword"]
         cost, error = event_cost(points, len({e.source for e in keywords}))
         scores = ValidationScores(
-            self._detector.labels, point.threshold, judging.rule(), recordings
+            self._detector.labels,
+            point.threshold,
+            judging.rule(),
+            recordings,
+            self.stored.split_identity("validation"),
+            len(recordings),
         )
         return Judgement(cost, values, remark, shown, scores.save, cost_error=error)
 

@@ -161,7 +161,7 @@ def limit_of(point: OperatingPoint, max_false_accepts_per_hour: float) -> dict[s
 def threshold_text(threshold: float) -> str:
     """Return a threshold in as many digits as tell it from its neighbours, however near to 1."""
     if threshold < 0.9:
-        return f"{threshold:.3g}"
+        return f"{threshold:.4g}"
     return f"{1.0 - float(f'{1.0 - threshold:.3g}'):.10g}"
 
 

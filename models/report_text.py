@@ -45,7 +45,7 @@ def report_text(values: dict[str, Any]) -> str:
     lines = []
     if 0 < values["num_keywords"] == values["num_misses"]:
         lines.append(
-            "No keyword was found: more takes or voices, or longer training (training.steps)."
+            "No keyword was found: more takes or voices, or longer training (training.epochs)."
         )
     lines += [f"{'':24}{'found':>9}  {'95 % interval':>17}  counted"]
     lines += [

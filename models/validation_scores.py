@@ -33,13 +33,17 @@ class ValidationScores:
         labels: a column of the scores each.
         threshold: that the epoch was judged at.
         rule: keyword arguments of `count_events`.
-        recordings: the scenes, in stored order.
+        recordings: the scenes, in stored order; read back, those of the first hour.
+        split: identity of the validation split that they are of.
+        num_scenes: of the whole split.
     """
 
     labels: tuple[str, ...]
     threshold: float
     rule: Mapping[str, Any]
     recordings: Sequence[ScoredRecording]
+    split: str
+    num_scenes: int
 
     def count(self) -> list[Matching]:
         """Return what was found in each scene, and what was not."""
@@ -55,6 +59,8 @@ class ValidationScores:
             "threshold": self.threshold,
             "rule": dict(self.rule),
             "duration_s": duration_s,
+            "split": self.split,
+            "num_scenes": self.num_scenes,
             "scenes": [[one.name, [asdict(event) for event in one.events]] for one in kept],
         }
         out = io.BytesIO()
@@ -88,6 +94,8 @@ class ValidationScores:
                     )
                     for (name, events), one in zip(about["scenes"], scores, strict=True)
                 ],
+                about["split"],
+                about["num_scenes"],
             )
         except FileNotFoundError:
             return None

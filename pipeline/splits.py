@@ -13,10 +13,10 @@ A recipe may say of some groups where they belong (`splits.keep`): those stay th
 Little material. Thirty takes of a class (a keyword label, all negatives, all backgrounds) may hash
 to 28, 1 and 1, and nothing can be chosen or measured on one. So a class that has at least as many
 groups as there are splits with a share gives each of them at least one, and its share, rounded
-down, up to five; only the split with the largest share may get less than that. Where one lacks,
-the group moves there whose hash lies nearest to that split's interval, among those that no class
-needs where they were. Such moves are deterministic, but may change when material is added; with
-two hundred groups or more none is needed.
+down, up to five; the split with the largest share keeps three quarters of its own. Where one lacks,
+a group moves there that no class needs where it was: of those that fill the most lacks, the one
+whose hash lies nearest to that split's interval. Such moves are deterministic, but may change when
+material is added; where each class has some hundred groups hardly any is needed.
 """
 
 from __future__ import annotations
@@ -119,9 +119,10 @@ def _classes(clips: Iterable[Clip], names: dict[str, str]) -> list[list[str]]:
 def _need(split: str, num_groups: int, intervals: dict[str, tuple[float, float]]) -> int:
     """How many of a class' groups a split needs."""
     shares = {name: stop - start for name, (start, stop) in intervals.items()}
+    its_share = math.floor(shares[split] * num_groups + 1e-9)
     if split == max(shares, key=shares.__getitem__):
-        return 1
-    return min(_ENOUGH, max(1, math.floor(shares[split] * num_groups + 1e-9)))
+        return max(1, its_share * 3 // 4)
+    return max(1, min(its_share, _ENOUGH))
 
 
 def _fill(
@@ -146,12 +147,16 @@ def _fill(
                 if spare[number][wanted] >= 0 or len(members) < len(intervals):
                     continue
                 may_go = [
-                    (max(start - group_position(g), group_position(g) - stop, 0.0), g)
+                    (
+                        -sum(spare[c][wanted] < 0 for c in classes_of[g]),  # the most lacks filled
+                        max(start - group_position(g), group_position(g) - stop, 0.0),
+                        g,
+                    )
                     for g in members
                     if g not in kept and all(spare[c][splits[g]] > 0 for c in classes_of[g])
                 ]
                 if may_go:
-                    group = min(may_go)[1]
+                    group = min(may_go)[-1]
                     for c in classes_of[group]:
                         spare[c][splits[group]] -= 1
                         spare[c][wanted] += 1

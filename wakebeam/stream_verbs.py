@@ -96,7 +96,7 @@ def stream_set_text(made: Any) -> str:
     for role, row in counts["clips"].items():
         again = f", {row['repeats']} of them again" if row["repeats"] else ", none twice"
         lines.append(f"{role}: {row['different']} different, {row['heard']} heard{again}")
-        if row["different"] < _FEW.get(role, 0):
+        if row["heard"] and row["different"] < _FEW.get(role, 0):
             lines.append(
                 f"  so few {role}s judge the detector on those alone: more material, or a larger "
                 f"splits.{made.made_from['options']['split']}"

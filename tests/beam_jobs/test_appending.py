@@ -231,6 +231,57 @@ def test_everyone_stays_in_the_split_that_they_were_in(tmp_path) -> None:
     assert verify(out, render=30).problems == ()
 
 
+def test_recordings_stay_where_they_were_under_another_name(tmp_path) -> None:
+    """A recipe that gets a `speaker_pattern` groups the same recordings otherwise."""
+    material(tmp_path, keywords=0)
+    for i in range(24):
+        write(tmp_path / "kw" / f"s{i % 12}_take{i}.wav", burst(hz=300 + 40 * i, seed=i))
+
+    def build(pattern: str):
+        values = _more(4, 2, 2).model_dump(mode="json", by_alias=True)
+        values["material"]["keyword"] = [
+            {"path": "kw", "label": "kw", "speaker_pattern": pattern},
+        ]
+        made = Recipe.model_validate(values)
+        return made, build_bank(made, base_dir=tmp_path, bank_root=tmp_path / "bank")
+
+    alone, alone_bank = build(r"take(\d+)")
+    out = str(tmp_path / "data")
+    synthesize(alone, alone_bank.directory, out, num_workers=1)
+    home = assign_splits(alone_bank.clips, alone.splits)
+    before = {clip.content_sha256: home[clip.group] for clip in alone_bank.clips}
+    pairs, pairs_bank = build(r"(s\d+)_")
+    torn = {
+        clip.group
+        for clip in pairs_bank.clips
+        for other in pairs_bank.clips
+        if clip.group == other.group and before[clip.content_sha256] != before[other.content_sha256]
+    }
+    assert torn, "some speakers' takes are in two splits"
+    with pytest.raises(RequestError, match="would change their split"):
+        synthesize(pairs, pairs_bank.directory, out, num_workers=1, append=True)
+    renamed, renamed_bank = build(r"_(take\d+)")
+    synthesize(renamed, renamed_bank.directory, out, num_workers=1, append=True)
+    made = Recipe.model_validate(read_dataset(out).manifests[1].run["recipe"])
+    home = assign_splits(renamed_bank.clips, made.splits)
+    for clip in renamed_bank.clips:
+        if clip.role == "keyword":
+            assert home[clip.group] == before[clip.content_sha256]
+
+
+def test_what_another_release_made_is_not_grown(tmp_path, monkeypatch) -> None:
+    """It divided speakers otherwise: its training takes could come into the test."""
+    material(tmp_path)
+    recipe = _more(4, 2, 2)
+    bank = build_bank(recipe, base_dir=tmp_path, bank_root=tmp_path / "bank")
+    out = str(tmp_path / "data")
+    monkeypatch.setattr("schemas.recipe.PLAN_VERSION", 3)
+    synthesize(recipe, bank.directory, out, num_workers=1)
+    monkeypatch.undo()
+    with pytest.raises(DatasetError, match="another release of wakebeam"):
+        synthesize(recipe, bank.directory, out, num_workers=1, append=True)
+
+
 def test_the_number_of_shards_has_a_bound() -> None:
     """So the manifest, which lists them, does not grow with the number of examples."""
     for total in (10**6, 10**8):

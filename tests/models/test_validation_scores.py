@@ -28,7 +28,7 @@ def _scores(num_scenes: int) -> ValidationScores:
             ReferenceEvent(7.0, 7.5, "other", "negative", math.nan),
         )
         scenes.append(ScoredRecording(f"validation/{i}", 10.0, TIMES_S, scores, events))
-    return ValidationScores(("kw",), 0.9999, RULE, scenes)
+    return ValidationScores(("kw",), 0.9999, RULE, scenes, "a split", num_scenes)
 
 
 def test_scores_come_back_as_they_were(tmp_path: Path) -> None:
@@ -49,7 +49,8 @@ def test_scores_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_an_hour_is_kept(tmp_path: Path) -> None:
     _scores(500).save(tmp_path)
-    assert len(ValidationScores.read(tmp_path).recordings) == 360
+    found = ValidationScores.read(tmp_path)
+    assert (len(found.recordings), found.num_scenes, found.split) == (360, 500, "a split")
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,8 +41,26 @@ def test_little_material_gives_each_split_its_share(n: int, seed: int) -> None:
     assert min(len(by_split["validation"]), len(by_split["test"])) >= min(n // 10, 5)
     plain = {c.group: _home(c.group, _intervals(Fractions())) for c in clips}
     home = assign_splits(clips, Fractions())
-    lacking = {s for s in SPLITS if list(plain.values()).count(s) < min(n // 10, 5)}
+    assert len(by_split["train"]) >= 8 * n // 10 * 3 // 4
+    due = {"train": 8 * n // 10 * 3 // 4, "validation": min(n // 10, 5), "test": min(n // 10, 5)}
+    lacking = {s for s in SPLITS if list(plain.values()).count(s) < due[s]}
     assert {home[g] for g in home if home[g] != plain[g]} <= lacking, "nobody else moves"
+
+
+def test_many_words_by_the_same_speakers_leave_training_most() -> None:
+    """Of thirty-five words thirty speakers each, of two hundred: every lack moves whole speakers."""
+    rng = np.random.default_rng(5)
+    clips = [
+        clip(f"{word}-{speaker}.wav", 10, group=f"speaker {speaker}", label=f"word {word}")
+        for word in range(35)
+        for speaker in rng.choice(200, 30, replace=False)
+    ]
+    home = assign_splits(clips, Fractions())
+    of_train = sum(split == "train" for split in home.values()) / len(home)
+    assert of_train > 0.7
+    for word in range(35):
+        of = [home[c.group] for c in clips if c.label == f"word {word}"]
+        assert of.count("train") >= 18, "three quarters of its share"
 
 
 @given(

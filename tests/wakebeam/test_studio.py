@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 
 import soundfile
 
@@ -113,6 +115,44 @@ def test_a_training_is_watched(trained, tmp_path) -> None:
         wait_until(tab, "document.querySelector('#stream-scene svg.scores') !== null")
         said = tab.locator("#stream-scene").text_content()
         assert "without its sound" in said, "the data set lies outside of the studio's folder"
+
+
+def test_a_scene_is_shown_without_its_sound_where_that_cannot_be_had(trained, tmp_path) -> None:
+    """Scores and events are the model's own; the data set may be gone, another one, or damaged."""
+    shutil.copytree(trained.folder / "w/model", tmp_path / "model")
+    data = tmp_path / "data"
+    shutil.copytree(trained.folder / "w/data", data)
+    shard = sorted(data.glob("validation/*.tfrecord"))[0]
+    manifest, whole = data / "manifest.json", shard.read_bytes()
+    with studio(tmp_path) as one:
+
+        def scene(name: str = "model", number: str = "0") -> tuple[int, dict]:
+            path = f"/api/validation/scene?name={name}&scene={number}"
+            code, body = one.ask("GET", path)
+            return code, json.loads(body) if body.startswith(b"{") else {}
+
+        code, found = scene()
+        assert (code, "no_sound" in found) == (200, False)
+        assert found["audio"].startswith("data:audio/mpeg")
+        shard.write_bytes(b"")
+        assert "fewer scenes" in scene()[1]["no_sound"]
+        shard.write_bytes(whole[:-5][: len(whole) // 100])
+        assert "damaged" in scene()[1]["no_sound"]
+        shard.unlink()
+        os.mkfifo(shard)
+        assert "isn't in the studio's folder" in scene()[1]["no_sound"]
+        shard.unlink()
+        shard.write_bytes(whole)
+        kept = manifest.read_text()
+        entry = next(e for e in json.loads(kept)["shards"] if e["split"] == "validation")
+        manifest.write_text(kept.replace(entry["crc32c"], "00000000"))
+        assert "another data set" in scene()[1]["no_sound"]
+        manifest.unlink()
+        code, bare = scene()
+        assert code == 200
+        assert bare["scores"] == found["scores"]
+        for name, number in (("../model", "0"), ("model", "-1"), ("model", "x"), ("data", "0")):
+            assert scene(name, number)[0] == 404
 
 
 def test_wrong_requests_are_refused_on_the_command_line(trained, open_studio) -> None:

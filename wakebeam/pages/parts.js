@@ -82,7 +82,7 @@ function player(item, spans, rateHz) {
 }
 
 // In as many digits as tell a threshold from its neighbours, however near to 1.
-const thresholdText = (score) => score < 0.9 ? String(Number(score.toPrecision(3))) : String(Number((1 - Number((1 - score).toPrecision(3))).toPrecision(10)));
+const thresholdText = (score) => score < 0.9 ? String(Number(score.toPrecision(4))) : String(Number((1 - Number((1 - score).toPrecision(3))).toPrecision(10)));
 
 const oddsOf = (score) => Math.log(score / (1 - score));
 

@@ -14,13 +14,20 @@ const VALIDATION = (() => {
     drawOverview(byId("stream-overview"), stream.overview, heightOf(), stream.threshold, [], marks);
   }
 
-  async function show(row) {
+  // The scene of a row; with `again` its scores are those of a new epoch, and its player stays.
+  async function show(row, again = false) {
     shown = row;
     const scene = await ask("/api/validation/scene", { name, scene: row.scene });
     if (shown !== row) return;
-    const title = make("h4", { textContent: [scene.name, row.text].filter(Boolean).join(" · ") });
+    const title = again ? scene.name : `${scene.name} · ${row.text}`;
     const lines = scoreLines(scene, heightOf(), scene.threshold, scene.found);
-    const parts = [title];
+    const article = byId("stream-scene").querySelector("article");
+    if (again && article) {
+      article.querySelector("h4").textContent = title;
+      article.querySelector(".scores").replaceWith(lines);
+      return;
+    }
+    const parts = [make("h4", { textContent: title })];
     if (scene.no_sound) parts.push(lines, make("p", { textContent: `without its sound: ${scene.no_sound}` }));
     else {
       const { sound, audio } = player(scene, spansOf(scene), scene.rate_hz);
@@ -29,10 +36,15 @@ const VALIDATION = (() => {
     byId("stream-scene").replaceChildren(make("article", { className: "example current" }, ...parts));
   }
 
+  const showOrSay = (row) => show(row).catch((error) => trouble(error.message));
+
   function list() {
-    const rows = stream.lists[byId("stream-which").value].slice(0, MOST_ROWS);
+    const all = stream.lists[byId("stream-which").value], rows = all.slice(0, MOST_ROWS);
+    const focused = [...byId("stream-list").children].findIndex((line) => line.contains(document.activeElement));
     byId("stream-list").replaceChildren(...rows.map((row) => make("li", {},
-      make("button", { type: "button", textContent: `${clock(at(row))} · ${row.text}`, onclick: () => show(row).catch((error) => trouble(error.message)) }))));
+      make("button", { type: "button", textContent: `${clock(at(row))} · ${row.text}`, onclick: () => showOrSay(row) }))));
+    if (rows.length < all.length) byId("stream-list").append(make("li", { textContent: `and ${all.length - rows.length} more` }));
+    if (focused >= 0 && focused < rows.length) byId("stream-list").children[focused].firstChild.focus({ preventScroll: true });
   }
 
   byId("stream-which").addEventListener("change", list);
@@ -42,16 +54,18 @@ const VALIDATION = (() => {
     if (!all.length) return;
     byId("stream-which").value = all[0][1];
     list();
-    show(all[0][2]).catch((error) => trouble(error.message));
+    showOrSay(all[0][2]);
   });
 
   return {
-    // Shows what the latest epoch left; false if this training leaves no scores.
-    update: async (training) => {
+    // Shows what the latest epoch left; false if this training leaves no scores. `left` says
+    // whether another training was chosen meanwhile.
+    update: async (training, epoch, left) => {
       const answer = await ask("/api/validation", { name: training }).catch((error) => {
         if (error.status === 404) return null;
         throw error;
       });
+      if (left()) return true;
       byId("watch-stream").hidden = !answer;
       if (!answer) return false;
       if (training !== name) {
@@ -61,12 +75,13 @@ const VALIDATION = (() => {
       const chosen = byId("stream-which").value;
       name = training;
       stream = answer;
-      byId("stream-about").textContent = `${stream.num_scenes} scenes, ${clock(whole())} min, one after the other, after the last epoch, at threshold ${thresholdText(stream.threshold)}`;
+      const part = stream.in_all > stream.num_scenes ? `the first ${stream.num_scenes} of ${stream.in_all} scenes` : `${stream.num_scenes} scenes`;
+      byId("stream-about").textContent = `${part}, ${clock(whole())} min, one after the other, after epoch ${epoch}, at threshold ${thresholdText(stream.threshold)}`;
       byId("stream-which").replaceChildren(...Object.entries(stream.lists).map(([which, rows]) => make("option", { value: which, textContent: `${which} (${rows.length})` })));
       byId("stream-which").value = chosen || Object.keys(stream.lists).find((which) => stream.lists[which].length) || "hits";
       overview();
       list();
-      if (shown) await show({ ...shown, text: "" });
+      if (shown) await show({ ...shown }, true);
       return true;
     },
   };

@@ -24,22 +24,26 @@ ROOMS.watch = (() => {
     const name = byId("watch-training").value;
     if (!name) return;
     try {
+      const left = () => byId("watch-training").value !== name;
       const training = await ask("/api/training", { name });
+      if (left()) return;
       const { epochs, judged } = training;
       const percent = (x) => `${(100 * x).toFixed(1)} %`;
       const result = judged.miss_rate === undefined ? "" : `; on the test split ${percent(judged.miss_rate)} missed (${judged.miss_interval.map(percent).join(" to ")}) at ${judged.false_accepts_per_hour.toFixed(2)} false accepts per hour`;
       byId("watch-state").textContent = `${epochs.length} epochs, ${training.finished ? "finished" : "at work or stopped"}${result}`;
       if (JSON.stringify(training) === last) return;
-      last = JSON.stringify(training);
       byId("watch-charts").replaceChildren(...CHARTS.map((chart) => lines(epochs, chart)).filter(Boolean));
-      byId("watch-output").hidden = true;
       const picture = byId("watch-output").querySelector("img");
       picture.onload = () => { byId("watch-output").hidden = false; };
       picture.onerror = () => { byId("watch-output").hidden = true; };
-      if (!await VALIDATION.update(name)) picture.src = `/api/output?${new URLSearchParams({ name, after: epochs.length })}`;
+      const streamed = await VALIDATION.update(name, epochs.length, left);
+      if (left()) return;
+      if (streamed) byId("watch-output").hidden = true;
+      else picture.src = `/api/output?${new URLSearchParams({ name, after: epochs.length })}`;
       const names = Object.keys(epochs[0] || {});
       byId("watch-table").replaceChildren(...(names.length ? [table("after each epoch", names.map((n) => n.replaceAll("_", " ")),
         epochs.map((e) => names.map((n) => e[n] === undefined ? "" : String(Number(e[n].toPrecision(4))))))] : []));
+      last = JSON.stringify(training);
       trouble("");
     } catch (error) {
       trouble(error.message);

@@ -20,7 +20,7 @@ from models.validation_scores import SCORES_NAME, ValidationScores
 from pipeline.example_codec import decode_example
 from pipeline.tfrecord import RecordReader
 from schemas.detection import ReferenceEvent
-from schemas.errors import RequestError
+from schemas.errors import DatasetError, WakebeamError
 from schemas.example import StoredExample
 from schemas.stored_dataset import StoredDataset
 from wakebeam.score_pictures import RANGE, log_odds, overview, sound_values, stretch_values
@@ -71,6 +71,7 @@ def _stream(folder: Path) -> dict[str, Any]:
         "threshold": scores.threshold,
         "log_odds": RANGE,
         "num_scenes": len(scores.recordings),
+        "in_all": scores.num_scenes,
         "scene_s": scores.recordings[0].duration_s,
         "overview": overview(scores.recordings),
         "lists": {
@@ -98,37 +99,42 @@ def _scene(place: Place, folder: Path, number: int) -> dict[str, Any]:
         + [[d.time_s, False] for _, d in matching.hits],
     } | stretch_values(recording, 0.0, recording.duration_s)
     try:
-        example = _example(place, folder, number, recording.name)
-    except RequestError as error:
-        return values | {"no_sound": str(error)}
+        example = _example(place, folder, number, scores)
+    except (WakebeamError, OSError) as error:
+        return values | {"no_sound": getattr(error, "received", None) or str(error)}
     rate = example.sample_rate_hz
     return values | {"rate_hz": rate} | sound_values(example.audio, rate)
 
 
-def _example(place: Place, folder: Path, number: int, name: str) -> StoredExample:
+def _example(place: Place, folder: Path, number: int, scores: ValidationScores) -> StoredExample:
     """A validation scene out of the data set beside a model.
 
     Raises:
-        RequestError: there is none in the studio's folder, or it is another one's.
+        DatasetError: there is none in the studio's folder, it is another one, or damaged.
     """
-    data = Path(data_beside(folder)).resolve()
-    if not data.is_relative_to(place.folder.resolve()):
-        raise RequestError("the data set isn't in the studio's folder")
+    data, root = Path(data_beside(folder)), place.folder.resolve()
 
     def read_text(path: str) -> str | None:
         return Path(path).read_text(encoding="utf-8") if Path(path).exists() else None
 
+    if not data.resolve().is_relative_to(root):
+        raise DatasetError("the data set isn't in the studio's folder")
     stored = StoredDataset.read(str(data), read_text)
+    if stored.split_identity("validation") != scores.split:
+        raise DatasetError(f"{data.name} beside the model is another data set by now")
     for path, entry in stored.shards("validation"):
-        if number < entry.num_examples:
-            with no_link(Path(path)).open("rb") as file:
-                record = next(itertools.islice(RecordReader(file, entry.name), number, None))
-            example = decode_example(record)
-            if example.example_id == name:
-                return example
-            break
-        number -= entry.num_examples
-    raise RequestError(f"{name} isn't where the training read it: the data set is another one")
+        if number >= entry.num_examples:
+            number -= entry.num_examples
+            continue
+        shard = Path(path).resolve()
+        if not (shard.is_relative_to(root) and shard.is_file()):
+            raise DatasetError(f"{entry.name} isn't in the studio's folder")
+        with shard.open("rb") as file:
+            record = next(itertools.islice(RecordReader(file, entry.name), number, None), None)
+        if record is None:
+            raise DatasetError(f"{entry.name} holds fewer scenes than its manifest says")
+        return decode_example(record)
+    raise DatasetError("the data set holds fewer validation scenes")
 
 
 ROUTES = [
