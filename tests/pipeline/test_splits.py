@@ -48,7 +48,7 @@ def test_little_material_gives_each_split_its_share(n: int, seed: int) -> None:
 
 
 def test_many_words_by_the_same_speakers_leave_training_most() -> None:
-    """Of thirty-five words thirty speakers each, of two hundred: every lack moves whole speakers."""
+    """Thirty-five words, thirty speakers each of two hundred: a lack moves whole speakers."""
     rng = np.random.default_rng(5)
     clips = [
         clip(f"{word}-{speaker}.wav", 10, group=f"speaker {speaker}", label=f"word {word}")
