@@ -138,7 +138,8 @@ def _terminal(name: str, folder: Path, *commands: list[str]) -> None:
         how = {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
         done = subprocess.run(command, check=True, capture_output=True, text=True, **how)
         console.print(f"$ wakebeam {' '.join(words)}", markup=False, highlight=False)
-        console.print(done.stdout, markup=False, highlight=False)
+        said = done.stdout.replace(f"{folder.resolve()}/", "")
+        console.print(said, markup=False, highlight=False)
     svg = console.export_svg(title="wakebeam")
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # fonts from elsewhere
     (IMAGES / f"{name}.svg").write_text(svg, encoding="utf-8")

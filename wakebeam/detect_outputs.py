@@ -62,7 +62,7 @@ class Lines(Output):
         when = _clock(_when_s(line))
         until = f" to {_clock(line['offset_s'])}" if "offset_s" in line else ""
         label, file = printable(line["label"]), printable(line.get("file", ""))
-        show(f"{when:>8}{until}  {label}  score {line['score']:.3f}  {file}")
+        show(f"{when:>8}{until}  {label}  score {line['score']:.5f}  {file}")
 
 
 class Command(Output):
