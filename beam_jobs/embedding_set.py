@@ -136,6 +136,11 @@ class StoredClip:
 
     record: bytes
 
+    @property
+    def pieces(self) -> tuple[bytes]:
+        """The record, as a shard's writer takes it."""
+        return (self.record,)
+
     @cached_property
     def clip(self) -> EmbeddedClip:
         """The clip."""

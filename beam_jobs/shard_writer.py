@@ -54,7 +54,7 @@ class RecordKind:
     Attributes:
         decode: from a record to what it stores: `example_id`, `recipe_digest` and more.
         counts: an empty count.
-        count_made: adds an example of the source, which has the attribute `record`.
+        count_made: adds an example of the source; its record's data are its `pieces`.
         count_stored: adds what `decode` returned; the same numbers as for the example.
         name_of: what `decode` returned → what tells it from all other records of all data sets.
         check: refuses what `decode` returned where its shard and manifest don't allow it.
@@ -94,7 +94,7 @@ def write_shard(
             except Exception as error:
                 rejects.append(SceneReject(example_id(spec.split, index), _reason(error)))
                 continue
-            writer.write(example.record)
+            writer.write(*example.pieces)
             kind.count_made(counts, example)
     return ShardReport(
         name=spec.name,

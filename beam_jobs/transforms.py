@@ -75,9 +75,10 @@ class MakeShard(ShardMaker):
         Metrics.counter("wakebeam", "scenes_rejected").inc(len(report.rejects))
         for kind, number in report.counts.get("events_by_kind", {}).items():
             Metrics.counter("wakebeam", f"events_{kind}").inc(number)
+        snrs = Metrics.distribution("wakebeam", "snr_db")
         for snr_db, number in report.counts.get("snr_db", {}).items():
             for _ in range(number):
-                Metrics.distribution("wakebeam", "snr_db").update(int(snr_db))
+                snrs.update(int(snr_db))
         if report.num_examples and not report.reused:
             ms_each = round(1000 * report.seconds / report.num_examples)
             Metrics.distribution("wakebeam", "ms_a_scene").update(ms_each)

@@ -22,7 +22,7 @@ def main(folder: str, first: int, count: int) -> None:
     source = SceneSource(recipe(count, EFFECTS, bank.sample_rate_hz), bank, "train")
 
     def scene(index: int) -> None:
-        RecordWriter(io.BytesIO()).write(source[index].record)
+        RecordWriter(io.BytesIO()).write(*source[index].pieces)
 
     scene(first)
     print(seconds_each(scene, count, first))

@@ -134,7 +134,7 @@ class ClipBank:
                 f"{path} has another size than the index says",
                 fix="delete its folder and run the same command again",
             )
-        return np.memmap(path, dtype="<i2", mode="r")
+        return np.asarray(np.memmap(path, dtype="<i2", mode="r"))  # slices of a memmap cost more
 
 
 def bank_index(

@@ -43,6 +43,11 @@ class PairExample:
         """A `tf.train.Example`, always the same bytes."""
         return encode_pair(self.pair)
 
+    @property
+    def pieces(self) -> tuple[bytes]:
+        """The record, as a shard's writer takes it."""
+        return (self.record,)
+
 
 class DatePairSource(Sequence[PairExample]):
     """The pairs of a split.

@@ -4,7 +4,8 @@ Serialisation is deterministic: map entries sorted by name, floats as float32, n
 chance. `pcm16` is little-endian; `flac` is lossless, level 5, by libsndfile.
 
 The audio is nearly all of a record, and protobuf would copy it three times. Its name sorts first,
-so it is put before all else that protobuf has serialised.
+so it is put before all else that protobuf has serialised; a shard's writer takes the pieces as they
+are, and nothing is copied at all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import soundfile
 
 from pipeline import tf_example_pb2
 from pipeline.scene_renderer import RenderedScene
+from pipeline.tfrecord import Piece
 from schemas import example as names
 from schemas.errors import DatasetError
 from schemas.example import LabelledEvent, StoredExample
@@ -34,8 +36,8 @@ _AUDIO_KEY = _FIRST + bytes([len(names.AUDIO_ENCODED)]) + names.AUDIO_ENCODED.en
 
 def encode_example(
     plan: ScenePlan, scene: RenderedScene, *, encoding: str, recipe_digest: str
-) -> bytes:
-    """Serialise one rendered scene as a tf.train.Example.
+) -> tuple[Piece, ...]:
+    """Serialise one rendered scene as a tf.train.Example, in pieces to be joined.
 
     Args:
         plan: what `scene` was rendered from.
@@ -78,7 +80,7 @@ def encode_example(
     return _example(audio, rest.SerializeToString(deterministic=True))
 
 
-def reencode_example(data: bytes, encoding: str) -> bytes:
+def reencode_example(data: bytes, encoding: str) -> tuple[Piece, ...]:
     """Return the same record with its audio encoded as `encode_example` would.
 
     Raises:
@@ -136,7 +138,7 @@ def decode_example(data: bytes) -> StoredExample:
     return example
 
 
-def encode_audio(audio: Pcm, sample_rate_hz: int, encoding: str) -> memoryview:
+def encode_audio(audio: Pcm, sample_rate_hz: int, encoding: str) -> Piece:
     """Encode (num_samples,) int16 as `pcm16`, which copies nothing, or `flac`."""
     if encoding == "pcm16":
         return np.ascontiguousarray(audio, dtype="<i2").data.cast("B")
@@ -149,7 +151,7 @@ def encode_audio(audio: Pcm, sample_rate_hz: int, encoding: str) -> memoryview:
         subtype="PCM_16",
         compression_level=_FLAC_COMPRESSION,
     )
-    return buffer.getbuffer()
+    return buffer.getvalue()
 
 
 def decode_audio(data: bytes, encoding: str) -> Pcm:
@@ -166,7 +168,7 @@ def decode_audio(data: bytes, encoding: str) -> Pcm:
     raise ValueError(f"audio/encoding {encoding!r} is neither pcm16 nor flac")
 
 
-def _example(audio: memoryview, rest: bytes) -> bytes:
+def _example(audio: Piece, rest: bytes) -> tuple[Piece, ...]:
     """Serialise an Example whose first feature is the audio and whose others are serialised."""
     head = b""
     for tag in (_FIRST, _FIRST, _SECOND):  # a value, in a BytesList, in a Feature
@@ -174,7 +176,7 @@ def _example(audio: memoryview, rest: bytes) -> bytes:
     head = _AUDIO_KEY + head
     head = _FIRST + _varint(len(head) + len(audio)) + head  # with its name, an entry of Features
     size = len(head) + len(audio) + len(rest)
-    return b"".join((_FIRST, _varint(size), head, audio, rest))
+    return _FIRST + _varint(size) + head, audio, rest
 
 
 def _varint(number: int) -> bytes:

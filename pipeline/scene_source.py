@@ -13,6 +13,7 @@ from pipeline.example_codec import encode_example
 from pipeline.scene_planner import ScenePlanner
 from pipeline.scene_renderer import RenderedScene, render_scene
 from pipeline.splits import split_clips
+from pipeline.tfrecord import Piece
 from schemas.errors import RequestError
 from schemas.example import LabelledEvent
 from schemas.recipe import Recipe
@@ -21,11 +22,16 @@ from schemas.scene import ScenePlan
 
 @dataclass(frozen=True)
 class SceneExample:
-    """One example: its plan, what was rendered, and the record that stores both."""
+    """One example: its plan, what was rendered, and the record that stores both, in pieces."""
 
     plan: ScenePlan
     scene: RenderedScene
-    record: bytes
+    pieces: tuple[Piece, ...]
+
+    @property
+    def record(self) -> bytes:
+        """The record in one piece: a copy."""
+        return b"".join(self.pieces)
 
     @property
     def events(self) -> tuple[LabelledEvent, ...]:
@@ -74,5 +80,5 @@ class SceneSource(Sequence[SceneExample]):
             raise RequestError(f"example {index}", expected="an index from 0 on")
         plan = self.planner.plan(index)
         scene = render_scene(plan, self._bank)
-        record = encode_example(plan, scene, encoding=self._encoding, recipe_digest=self._digest)
-        return SceneExample(plan, scene, record)
+        pieces = encode_example(plan, scene, encoding=self._encoding, recipe_digest=self._digest)
+        return SceneExample(plan, scene, pieces)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import google_crc32c
+import numpy as np
 
 from pipeline.crc32c import combined
 from schemas.errors import DatasetError
@@ -21,6 +22,7 @@ _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _MASK = 0xA282EAD8
 HEADER_BYTES, FOOTER_BYTES = _HEADER.size, _FOOTER.size
+Piece = bytes | memoryview
 
 
 class RecordWriter:
@@ -37,17 +39,20 @@ class RecordWriter:
         """CRC32C of everything written so far, eight hex digits."""
         return f"{self._crc:08x}"
 
-    def write(self, data: bytes) -> None:
-        """Append one record."""
-        length = struct.pack("<Q", len(data))
+    def write(self, *data: Piece) -> None:
+        """Append one record: its data, in one piece or in several, which are never joined."""
+        num_bytes = sum(map(len, data))
+        length = struct.pack("<Q", num_bytes)
         header = length + _FOOTER.pack(_masked(google_crc32c.value(length)))
-        crc = google_crc32c.value(data)
+        crc = 0
+        for piece in data:
+            crc = google_crc32c.extend(crc, _readable(piece))
         footer = _FOOTER.pack(_masked(crc))
-        for part in (header, data, footer):
-            self._file.write(part)
-            self.num_bytes += len(part)
+        for piece in (header, *data, footer):
+            self._file.write(piece)
+            self.num_bytes += len(piece)
         before = google_crc32c.extend(self._crc, header)
-        self._crc = google_crc32c.extend(combined(before, crc, len(data)), footer)
+        self._crc = google_crc32c.extend(combined(before, crc, num_bytes), footer)
         self.num_records += 1
 
 
@@ -119,6 +124,11 @@ def is_record(data: bytes) -> bool:
     """Return whether a record's data, its 4-byte checksum behind it, has the right checksum."""
     (crc,) = _FOOTER.unpack(data[-FOOTER_BYTES:])
     return bool(crc == _masked(google_crc32c.value(data[:-FOOTER_BYTES])))
+
+
+def _readable(piece: Piece) -> object:
+    """The same bytes as google_crc32c takes them: it knows arrays, and no memoryview."""
+    return piece if isinstance(piece, bytes) else np.frombuffer(piece, np.uint8)
 
 
 def _masked(crc: int) -> int:

@@ -7,6 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
+
 
 def canonical_json(value: Any) -> bytes:
     """Serialise `value` with sorted keys, no white space, ASCII only and no NaN.
@@ -16,10 +20,7 @@ def canonical_json(value: Any) -> bytes:
     Raises:
         ValueError: a float is NaN or infinite.
     """
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
-    return text.encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def digest(value: Any) -> str:

@@ -6,7 +6,7 @@ samples; an event covers the half-open range [onset, onset + num_samples).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from schemas.canonical import canonical_json
@@ -200,7 +200,11 @@ class ScenePlan:
                 for e in self.events
             ],
             "channel": [effect.to_json() for effect in self.channel],
-            "overlay": asdict(self.overlay) if self.overlay else None,
+            "overlay": self.overlay
+            and {
+                "background_gain_db": self.overlay.background_gain_db,
+                "final_dbfs": self.overlay.final_dbfs,
+            },
         }
         return canonical_json(value)
 

@@ -84,7 +84,7 @@ def _calibrate(source: SceneSource, wanted: int) -> tuple[float, float]:
     while len(times) < min(wanted, _MOST_CALIBRATED):
         began_s = time.perf_counter()
         example = source[len(times)]
-        writer.write(example.record)
+        writer.write(*example.pieces)
         counts.add(example.scene.audio, example.plan.sample_rate_hz, example.events)
         times.append(time.perf_counter() - began_s)
         if len(times) >= _FEWEST_CALIBRATED and sum(times) > _CALIBRATION_S:

@@ -103,7 +103,7 @@ def _make_copy(path: str, entry: ShardEntry, scratch: Path, cache: Path) -> None
         with tf.io.gfile.GFile(path, "rb") as source, temporary.open("wb") as target:
             reader, writer = RecordReader(source, path), RecordWriter(target)
             for record in reader:
-                writer.write(reencode_example(record, _DECODED))
+                writer.write(*reencode_example(record, _DECODED))
             target.flush()
             os.fsync(target.fileno())
     except tf.errors.NotFoundError as error:

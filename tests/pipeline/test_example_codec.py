@@ -29,8 +29,8 @@ SCENE = {"duration_s": 6.0, "num_keywords": [0, 2], "num_negatives": [0, 2]}
 def _encoded(index: int = 0, encoding: str = "pcm16") -> tuple:
     plan = ScenePlanner(recipe(scene=SCENE), CLIPS, "train").plan(index)
     scene = render_scene(plan, MemoryBank(CLIPS))
-    data = encode_example(plan, scene, encoding=encoding, recipe_digest="ab" * 32)
-    return plan, scene, data
+    pieces = encode_example(plan, scene, encoding=encoding, recipe_digest="ab" * 32)
+    return plan, scene, b"".join(pieces)
 
 
 @pytest.mark.parametrize("encoding", ["pcm16", "flac"])
@@ -57,10 +57,11 @@ def test_tensorflow_reads_what_we_write(tmp_path) -> None:
     plan, scene, data = _encoded(1)
     with path.open("wb") as file:
         writer = RecordWriter(file)
-        writer.write(data)
+        writer.write(data[:5], memoryview(data)[5:-2], b"", data[-2:])
         writer.write(b"")
+        writer.write()
     raw = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-    assert raw == [data, b""]
+    assert raw == [data, b"", b""]
     feature = tf.train.Example.FromString(raw[0]).features.feature
     expected = {*names.BYTES_FEATURES, *names.INT64_FEATURES, *names.FLOAT_FEATURES}
     assert set(feature) == expected

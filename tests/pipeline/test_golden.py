@@ -72,9 +72,9 @@ def digests() -> dict[str, str]:
         planner = ScenePlanner(wanted, CLIPS, "train")
         for index in (0, 1, 2, 3, 123_456_789):
             plan = planner.plan(index)
-            data = encode_example(
-                plan, render_scene(plan, bank), encoding="pcm16", recipe_digest="0" * 64
-            )
+            scene = render_scene(plan, bank)
+            pieces = encode_example(plan, scene, encoding="pcm16", recipe_digest="0" * 64)
+            data = b"".join(pieces)
             made[f"{name} {plan.example_id}"] = hashlib.sha256(data).hexdigest()
     return made
 
