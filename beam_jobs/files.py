@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from apache_beam.io.filesystem import CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.options.value_provider import RuntimeValueProvider
 
-from beam_jobs import s3_clients
+from beam_jobs import hdfs_options, s3_clients
 from schemas.errors import DatasetError
 
 TEMPORARY_MARK = ".tmp-"
@@ -32,7 +32,7 @@ _GLOB_LETTERS = re.compile(r"[*?\[]")
 
 def join(*parts: str) -> str:
     """Join path components with the separator of the first one's file system."""
-    return str(FileSystems.join(*parts))
+    return str(_systems(parts[0]).join(*parts))
 
 
 def name_of(path: str) -> str:
@@ -47,12 +47,12 @@ def absolute(path: str) -> str:
 
 def exists(path: str) -> bool:
     """Return whether `path` exists."""
-    return bool(_systems().exists(path))
+    return bool(_systems(path).exists(path))
 
 
 def open_bytes(path: str) -> BinaryIO:
     """Open `path` for reading, uncompressed whatever its name says."""
-    return _systems().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return _systems(path).open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
 def read_text(path: str) -> str:
@@ -73,15 +73,21 @@ def sizes(folder: str, prefix: str = "") -> dict[str, int]:
                 return {os.path.join(folder, e.name): e.stat().st_size for e in found}
         except (FileNotFoundError, NotADirectoryError):
             return {}
+    if _has_folders(folder):
+        items = _listed(folder) if exists(folder) else []
+        named = [item for item in items if name_of(item.path).startswith(prefix)]
+        return {item.path: item.size_in_bytes for item in named if item.size_in_bytes}
     pattern = join(_GLOB_LETTERS.sub(r"[\g<0>]", folder), f"{prefix}*")
-    (result,) = _systems().match([pattern])
+    (result,) = _systems(folder).match([pattern])
     return {item.path: item.size_in_bytes for item in result.metadata_list}
 
 
 def tree(root: str) -> list[FileMetadata]:
     """Return the metadata of a file at a URI, or of all files whose names begin with it and `/`."""
+    if _has_folders(root):
+        return _walked(root.rstrip("/"))
     pattern = _GLOB_LETTERS.sub(r"[\g<0>]", root.rstrip("/"))
-    below, itself = _systems().match([f"{pattern}/**", pattern])
+    below, itself = _systems(root).match([f"{pattern}/**", pattern])
     return list(below.metadata_list) or list(itself.metadata_list)
 
 
@@ -107,8 +113,14 @@ def copy_to_local(path: str, target: Path) -> None:
 
 
 def rename(source: str, target: str) -> None:
-    """Give a file another name; one that has it is replaced."""
-    _systems().rename([source], [target])
+    """Give a file another name; one that has it is replaced.
+
+    In HDFS that one is deleted first, and for a moment there is none: its web service can't do both
+    at once.
+    """
+    if _has_folders(target):
+        delete([target])
+    _systems(target).rename([source], [target])
 
 
 def remove_folder(path: str) -> None:
@@ -116,7 +128,7 @@ def remove_folder(path: str) -> None:
     if not is_uri(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
-        delete([item.path for item in tree(path)])
+        delete([path] if _has_folders(path) else [item.path for item in tree(path)])
 
 
 def subfolders(folder: str) -> list[str]:
@@ -134,7 +146,7 @@ def delete(paths: list[str]) -> None:
             if not is_uri(path):
                 os.remove(path)
             elif exists(path):
-                _systems().delete([path])
+                _systems(path).delete([path])
 
 
 def remove_empty(folders: list[str]) -> None:
@@ -151,12 +163,12 @@ def make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     elif not exists(path):
         with contextlib.suppress(FileExistsError):
-            _systems().mkdirs(path)
+            _systems(path).mkdirs(path)
 
 
 def use_options(options: PipelineOptions) -> None:
     """Let a store's options, such as `--s3_endpoint_url`, count in this process too."""
-    FileSystems.set_options(options)
+    FileSystems.set_options(hdfs_options.complete(options))
 
 
 def is_uri(path: str) -> bool:
@@ -164,19 +176,50 @@ def is_uri(path: str) -> bool:
     return "://" in path
 
 
-def _systems() -> type[FileSystems]:
+def _systems(path: str) -> type[FileSystems]:
     """Beam's file systems, which want options even where the environment says all.
 
-    In a worker they are those of its job.
+    In a worker they are those of its job, where the engine hands them on: a local one doesn't.
+
+    Raises:
+        RequestError: nothing says how to reach the path's.
     """
     s3_clients.share()
     if FileSystems._pipeline_options is None and RuntimeValueProvider.runtime_options is None:
         FileSystems.set_options(PipelineOptions([]))
+    if path.startswith("hdfs://"):
+        known = FileSystems._pipeline_options or RuntimeValueProvider.runtime_options
+        options = PipelineOptions.from_dictionary(known) if isinstance(known, dict) else known
+        FileSystems.set_options(hdfs_options.complete(options))
+        hdfs_options.require_known(path, options)
     return FileSystems
 
 
+def _has_folders(path: str) -> bool:
+    """Return whether a URI's file system has folders, as HDFS does and object stores don't."""
+    return is_uri(path) and bool(_systems(path).get_filesystem(path).has_dirs())
+
+
+def _listed(folder: str) -> list[FileMetadata]:
+    """What lies in a folder, folders among it, which have no size. Beam's own is not public."""
+    return list(_systems(folder).get_filesystem(folder)._list(folder))
+
+
+def _walked(path: str) -> list[FileMetadata]:
+    """The files at or below a path of a file system that has folders."""
+    if not exists(path):
+        return []
+    try:
+        inside = _listed(path)
+    except BeamIOError:  # a file
+        return [_systems(path).get_filesystem(path).metadata(path)]
+    return [
+        file for item in inside for file in ([item] if item.size_in_bytes else _walked(item.path))
+    ]
+
+
 def _size(path: str) -> int:
-    (found,) = _systems().match([_GLOB_LETTERS.sub(r"[\g<0>]", path)])
+    (found,) = _systems(path).match([_GLOB_LETTERS.sub(r"[\g<0>]", path)])
     if len(found.metadata_list) != 1:
         raise DatasetError(f"{path} is not there")
     return int(found.metadata_list[0].size_in_bytes)
@@ -190,9 +233,11 @@ def replace_atomically(path: str) -> Iterator[BinaryIO]:
     """
     temporary = f"{path}{TEMPORARY_MARK}{uuid.uuid4().hex}"
     try:
-        with _systems().create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        with _systems(path).create(
+            temporary, compression_type=CompressionTypes.UNCOMPRESSED
+        ) as file:
             yield file
-        _systems().rename([temporary], [path])
+        rename(temporary, path)
     except BaseException:
         with contextlib.suppress(Exception):
             delete([temporary])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -170,6 +171,19 @@ def test_verify_finds_every_kind_of_damage(bank, tmp_path) -> None:
     result = synthesize(job_recipe(), bank.directory, str(out), num_workers=1)
     assert [shard.read_bytes() for shard in shards] == whole, "damaged shards are made again"
     assert result.num_made == 4
+
+
+def test_verify_finds_examples_that_two_shards_hold(bank, tmp_path) -> None:
+    out = tmp_path / "data"
+    synthesize(job_recipe(), bank.directory, str(out), num_workers=1)
+    manifest = json.loads((out / "manifest.json").read_text())
+    first, second = [entry for entry in manifest["shards"] if entry["split"] == "train"][:2]
+    (out / second["name"]).write_bytes((out / first["name"]).read_bytes())
+    second |= {key: first[key] for key in ("crc32c", "num_bytes", "num_examples")}
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert verify(str(out)).problems == (), "it is what the manifest says"
+    (found,) = verify(str(out), deep=True).problems
+    assert found.startswith(f"{second['name']}: repeats {first['num_examples']} examples")
 
 
 def test_options_that_would_not_do_are_refused_before_anything_is_written(bank, tmp_path) -> None:

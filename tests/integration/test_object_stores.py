@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -124,6 +125,48 @@ def test_s3_from_material_to_a_model(tmp_path, s3) -> None:
     client.delete_object(Bucket="lab", Key=shard)
     assert "1 shards made" in run("synth", "recipe.yaml", *moved).stdout
     assert run("verify", "s3://lab/data").stdout.startswith("116 records checked")
+
+
+@pytest.fixture
+def hdfs(tmp_path) -> Iterator[dict[str, str]]:
+    port = free_port()
+    log, root = tmp_path / "webhdfs.log", tmp_path / "hdfs"
+    root.mkdir()
+    with service(log, "tests.integration.webhdfs", port, root):
+        until(lambda: listens(port), log=log)
+        yield environment(
+            WAKEBEAM_WEBHDFS=f"127.0.0.1:{port}", HADOOP_USER_NAME="lab", TMPDIR=str(tmp_path)
+        )
+
+
+def test_hdfs_from_material_to_a_verified_data_set(tmp_path, hdfs) -> None:
+    pytest.importorskip("hdfs", reason="tests/integration/hdfs.lock says how to install it")
+    material(tmp_path)
+    root = tmp_path / "hdfs" / "lab"
+    for folder in ("kw", "other", "noise"):
+        shutil.copytree(tmp_path / folder, root / "material" / folder)
+    (root / "material" / "kw" / "empty.wav").touch()
+    (tmp_path / "kw" / "empty.wav").touch()
+    run = _command_line(tmp_path, hdfs)
+    moved = _recipe(tmp_path, run, "hdfs://nn/lab")
+    _the_same_as_local(tmp_path, run, moved, "hdfs://nn/lab")
+    assert "keyword/kw/empty.wav" in (root / "bank" / "sources.json").read_text()
+    names = [path.name for path in root.rglob("*")]
+    assert not [name for name in names if ".tmp-" in name or "building-" in name]
+    shard = next((root / "data" / "train").glob("*.tfrecord"))
+    shard.unlink()
+    assert shard.name in run("verify", "hdfs://nn/lab/data", code=1).stdout
+    assert "1 shards made" in run("synth", "recipe.yaml", *moved).stdout
+    run("synth", "recipe.yaml", *moved, "--set", "seed=8", "--overwrite")
+    assert run("verify", "hdfs://nn/lab/data").stdout.startswith("96 records checked")
+
+
+def test_hdfs_that_nothing_says_how_to_reach(tmp_path) -> None:
+    run = _command_line(tmp_path, environment())
+    said = run("verify", "hdfs://nn/lab/data", code=2).stderr
+    assert "WAKEBEAM_WEBHDFS" in said
+    run = _command_line(tmp_path, environment(WAKEBEAM_WEBHDFS="nn1"))
+    assert "such as nn1:9870" in run("verify", "hdfs://nn/lab/data", code=2).stderr
 
 
 class _Tokens(JsonHandler):
