@@ -15,18 +15,21 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.options.value_provider import RuntimeValueProvider
 
-from beam_jobs import hdfs_options, s3_clients
-from schemas.errors import DatasetError
+from beam_jobs import hdfs_files, s3_clients
+from schemas.errors import DatasetError, RequestError
 
+STORES = ("s3://", "gs://", "hdfs://")
 TEMPORARY_MARK = ".tmp-"
 _CHUNK_BYTES = 4 << 20
+_HDFS = "hdfs://"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _GLOB_LETTERS = re.compile(r"[*?\[]")
 
 
@@ -41,7 +44,12 @@ def name_of(path: str) -> str:
 
 
 def absolute(path: str) -> str:
-    """Return a path that means the same in any process of any folder."""
+    """Return a path that means the same in any process of any folder.
+
+    Raises:
+        RequestError: it is an address of a kind that we don't know.
+    """
+    require_known(path)
     return path if is_uri(path) else os.path.abspath(path)
 
 
@@ -73,10 +81,10 @@ def sizes(folder: str, prefix: str = "") -> dict[str, int]:
                 return {os.path.join(folder, e.name): e.stat().st_size for e in found}
         except (FileNotFoundError, NotADirectoryError):
             return {}
-    if _has_folders(folder):
-        items = _listed(folder) if exists(folder) else []
+    if folder.startswith(_HDFS):
+        items = [item for item, is_folder in _hdfs(folder).listed(folder) if not is_folder]
         named = [item for item in items if name_of(item.path).startswith(prefix)]
-        return {item.path: item.size_in_bytes for item in named if item.size_in_bytes}
+        return {item.path: item.size_in_bytes for item in named}
     pattern = join(_GLOB_LETTERS.sub(r"[\g<0>]", folder), f"{prefix}*")
     (result,) = _systems(folder).match([pattern])
     return {item.path: item.size_in_bytes for item in result.metadata_list}
@@ -84,8 +92,8 @@ def sizes(folder: str, prefix: str = "") -> dict[str, int]:
 
 def tree(root: str) -> list[FileMetadata]:
     """Return the metadata of a file at a URI, or of all files whose names begin with it and `/`."""
-    if _has_folders(root):
-        return _walked(root.rstrip("/"))
+    if root.startswith(_HDFS):
+        return _hdfs(root).walked(root.rstrip("/"))
     pattern = _GLOB_LETTERS.sub(r"[\g<0>]", root.rstrip("/"))
     below, itself = _systems(root).match([f"{pattern}/**", pattern])
     return list(below.metadata_list) or list(itself.metadata_list)
@@ -102,7 +110,7 @@ def copy_to_local(path: str, target: Path) -> None:
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".fetching-", delete=False) as copy:
         try:
             with open_bytes(path) as source:
-                shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+                _copy(source, copy, path)
             if copy.tell() != wanted:
                 raise OSError(f"it ended after {copy.tell()} of {wanted} bytes")
             copy.flush()
@@ -112,14 +120,17 @@ def copy_to_local(path: str, target: Path) -> None:
             raise
 
 
-def rename(source: str, target: str) -> None:
-    """Give a file another name; one that has it is replaced.
+def _copy(source: BinaryIO, copy: Any, path: str) -> None:
+    try:
+        shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+    except OSError:
+        raise
+    except Exception as error:  # each store's client has its own
+        raise OSError(f"{path} can't be read: {error}") from error
 
-    In HDFS that one is deleted first, and for a moment there is none: its web service can't do both
-    at once.
-    """
-    if _has_folders(target):
-        delete([target])
+
+def rename(source: str, target: str) -> None:
+    """Give a file another name; one that has it is replaced."""
     _systems(target).rename([source], [target])
 
 
@@ -128,7 +139,7 @@ def remove_folder(path: str) -> None:
     if not is_uri(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
-        delete([path] if _has_folders(path) else [item.path for item in tree(path)])
+        delete([path] if path.startswith(_HDFS) else [item.path for item in tree(path)])
 
 
 def subfolders(folder: str) -> list[str]:
@@ -168,7 +179,21 @@ def make_folder(path: str) -> None:
 
 def use_options(options: PipelineOptions) -> None:
     """Let a store's options, such as `--s3_endpoint_url`, count in this process too."""
-    FileSystems.set_options(hdfs_options.complete(options))
+    hdfs_files.complete(options)
+    FileSystems.set_options(options)
+
+
+def require_known(path: str) -> None:
+    """Refuse what looks like an address and is none of ours, such as `hdfs:/data`.
+
+    Raises:
+        RequestError: it does.
+    """
+    if _ADDRESS.match(path) and not path.startswith(STORES):
+        raise RequestError(
+            f"{path} names a file system that wakebeam doesn't know",
+            expected=f"a path of this machine, or {', '.join(STORES)}",
+        )
 
 
 def is_uri(path: str) -> bool:
@@ -176,49 +201,31 @@ def is_uri(path: str) -> bool:
     return "://" in path
 
 
-def _systems(path: str) -> type[FileSystems]:
+def _systems(path: str) -> Any:
     """Beam's file systems, which want options even where the environment says all.
 
     In a worker they are those of its job, where the engine hands them on: a local one doesn't.
 
     Raises:
-        RequestError: nothing says how to reach the path's.
+        RequestError: the path's is none that we know, or nothing says how to reach it.
     """
+    require_known(path)
+    if path.startswith(_HDFS):
+        return _hdfs(path)
     s3_clients.share()
     if FileSystems._pipeline_options is None and RuntimeValueProvider.runtime_options is None:
         FileSystems.set_options(PipelineOptions([]))
-    if path.startswith("hdfs://"):
-        known = FileSystems._pipeline_options or RuntimeValueProvider.runtime_options
-        options = PipelineOptions.from_dictionary(known) if isinstance(known, dict) else known
-        FileSystems.set_options(hdfs_options.complete(options))
-        hdfs_options.require_known(path, options)
     return FileSystems
 
 
-def _has_folders(path: str) -> bool:
-    """Return whether a URI's file system has folders, as HDFS does and object stores don't."""
-    return is_uri(path) and bool(_systems(path).get_filesystem(path).has_dirs())
-
-
-def _listed(folder: str) -> list[FileMetadata]:
-    """What lies in a folder, folders among it, which have no size. Beam's own is not public."""
-    return list(_systems(folder).get_filesystem(folder)._list(folder))
-
-
-def _walked(path: str) -> list[FileMetadata]:
-    """The files at or below a path of a file system that has folders."""
-    if not exists(path):
-        return []
-    try:
-        inside = _listed(path)
-    except BeamIOError:  # a file
-        return [_systems(path).get_filesystem(path).metadata(path)]
-    return [
-        file for item in inside for file in ([item] if item.size_in_bytes else _walked(item.path))
-    ]
+def _hdfs(path: str) -> hdfs_files.HdfsFiles:
+    """HDFS, where the environment or the options of a worker's job say that it is."""
+    return hdfs_files.connected(path, FileSystems._pipeline_options or PipelineOptions([]))
 
 
 def _size(path: str) -> int:
+    if path.startswith(_HDFS):
+        return int(_hdfs(path).metadata(path).size_in_bytes)
     (found,) = _systems(path).match([_GLOB_LETTERS.sub(r"[\g<0>]", path)])
     if len(found.metadata_list) != 1:
         raise DatasetError(f"{path} is not there")

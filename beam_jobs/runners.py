@@ -24,7 +24,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
-from beam_jobs import dataflow, files
+from beam_jobs import dataflow, files, hdfs_files
 from beam_jobs.local_workers import watched_subprocesses
 from schemas.errors import DatasetError, RequestError
 
@@ -132,6 +132,12 @@ def _parsed(arguments: list[str], num_workers: int) -> PipelineOptions:
             f"{machines[0]} counts the machines of Dataflow, and the runner is another",
             expected="--num-workers=N, with a hyphen, for local processes",
             fix="other runners have options of their own: docs/scale.md",
+        )
+    named = sorted(name for name in names if name.startswith("--hdfs_"))
+    if named:
+        raise RequestError(
+            f"{named[0]}: Beam tells its local workers no options",
+            fix=f"name HDFS by {hdfs_files.WEB_SERVICE} in the environment: docs/scale.md",
         )
     stray = [
         argument

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.metrics import Metrics
 
 from beam_jobs import files, output_state
@@ -24,8 +23,6 @@ from beam_jobs.shard_writer import RecordKind, read_shard, write_shard
 from schemas.dataset import ShardReport, ShardSpec
 from schemas.errors import DatasetError, WakebeamError
 from schemas.scene import example_id
-
-_MAY_PASS = (OSError, BeamIOError)
 
 
 class ShardLine(beam.PTransform):
@@ -108,7 +105,7 @@ class ShardMaker(beam.DoFn):
                     output_state.require_ours(self._job)
                     report = self.write(spec)
             except Exception as error:
-                if again and isinstance(error, _MAY_PASS):
+                if again and not isinstance(error, WakebeamError):
                     continue
                 yield failed(error, spec.name, spec.split, spec.shard_index)
                 return

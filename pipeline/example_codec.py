@@ -141,7 +141,7 @@ def decode_example(data: bytes) -> StoredExample:
 def encode_audio(audio: Pcm, sample_rate_hz: int, encoding: str) -> Piece:
     """Encode (num_samples,) int16 as `pcm16`, which copies nothing, or `flac`."""
     if encoding == "pcm16":
-        return np.ascontiguousarray(audio, dtype="<i2").data.cast("B")
+        return np.ascontiguousarray(audio, dtype="<i2").view(np.uint8)
     buffer = io.BytesIO()
     soundfile.write(
         buffer,

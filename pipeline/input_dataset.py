@@ -51,10 +51,16 @@ def read_dataset(data: str) -> StoredDataset:
 def read_text(path: str) -> str | None:
     """Return the contents of a small file at a path or URI, or None where there is none."""
     know_stores(path)
-    if not tf.io.gfile.exists(path):
-        return None
-    with tf.io.gfile.GFile(path) as file:
-        return str(file.read())
+    try:
+        if not tf.io.gfile.exists(path):
+            return None
+        with tf.io.gfile.GFile(path) as file:
+            return str(file.read())
+    except tf.errors.OpError as error:
+        raise DatasetError(
+            f"TensorFlow can't read {path}: {str(error.message).strip()[:300]}",
+            fix="docs/scale.md says what it needs for each store; hdfs:// needs Hadoop's libhdfs",
+        ) from error
 
 
 def know_stores(path: str) -> None:

@@ -13,7 +13,7 @@ from pipeline.example_codec import encode_example
 from pipeline.scene_planner import ScenePlanner
 from pipeline.scene_renderer import RenderedScene, render_scene
 from pipeline.splits import split_clips
-from pipeline.tfrecord import Piece
+from pipeline.tfrecord import Piece, joined
 from schemas.errors import RequestError
 from schemas.example import LabelledEvent
 from schemas.recipe import Recipe
@@ -31,7 +31,7 @@ class SceneExample:
     @property
     def record(self) -> bytes:
         """The record in one piece: a copy."""
-        return b"".join(self.pieces)
+        return joined(self.pieces)
 
     @property
     def events(self) -> tuple[LabelledEvent, ...]:

@@ -9,11 +9,12 @@ damaged file is named with the byte at which it broke.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, cast
 
 import google_crc32c
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.crc32c import combined
 from schemas.errors import DatasetError
@@ -22,7 +23,7 @@ _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _MASK = 0xA282EAD8
 HEADER_BYTES, FOOTER_BYTES = _HEADER.size, _FOOTER.size
-Piece = bytes | memoryview
+Piece = bytes | npt.NDArray[np.uint8]
 
 
 class RecordWriter:
@@ -46,10 +47,10 @@ class RecordWriter:
         header = length + _FOOTER.pack(_masked(google_crc32c.value(length)))
         crc = 0
         for piece in data:
-            crc = google_crc32c.extend(crc, _readable(piece))
+            crc = google_crc32c.extend(crc, piece)
         footer = _FOOTER.pack(_masked(crc))
         for piece in (header, *data, footer):
-            self._file.write(piece)
+            self._file.write(cast(bytes, piece))
             self.num_bytes += len(piece)
         before = google_crc32c.extend(self._crc, header)
         self._crc = google_crc32c.extend(combined(before, crc, num_bytes), footer)
@@ -112,6 +113,11 @@ class RecordReader:
         )
 
 
+def joined(pieces: Iterable[Piece]) -> bytes:
+    """Return pieces of data as one: a copy."""
+    return b"".join(cast(Iterable[bytes], pieces))
+
+
 def record_length(header: bytes) -> int | None:
     """Return the length that a record's 12-byte header gives; None if its checksum is wrong."""
     if len(header) < HEADER_BYTES:
@@ -124,11 +130,6 @@ def is_record(data: bytes) -> bool:
     """Return whether a record's data, its 4-byte checksum behind it, has the right checksum."""
     (crc,) = _FOOTER.unpack(data[-FOOTER_BYTES:])
     return bool(crc == _masked(google_crc32c.value(data[:-FOOTER_BYTES])))
-
-
-def _readable(piece: Piece) -> object:
-    """The same bytes as google_crc32c takes them: it knows arrays, and no memoryview."""
-    return piece if isinstance(piece, bytes) else np.frombuffer(piece, np.uint8)
 
 
 def _masked(crc: int) -> int:

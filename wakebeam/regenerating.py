@@ -62,11 +62,14 @@ def write_wav(example: SceneExample, path: Path) -> None:
 
 
 def _stored(folder: str, shards: Sequence[ShardSpec], split: str, index: int) -> bytes | None:
-    """The record in the shard that holds it; None beyond the end, or if it was rejected."""
+    """The record in the shard that holds it; None beyond the end, or if rejected or lost."""
     wanted = example_id(split, index)
     for shard in shards:
         if shard.split == split and shard.start <= index < shard.stop:
-            with files.open_bytes(files.join(folder, shard.name)) as file:
+            path = files.join(folder, shard.name)
+            if not files.exists(path):
+                return None
+            with files.open_bytes(path) as file:
                 for record in RecordReader(file, shard.name):
                     if decode_example(record).example_id == wanted:
                         return record

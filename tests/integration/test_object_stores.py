@@ -161,14 +161,6 @@ def test_hdfs_from_material_to_a_verified_data_set(tmp_path, hdfs) -> None:
     assert run("verify", "hdfs://nn/lab/data").stdout.startswith("96 records checked")
 
 
-def test_hdfs_that_nothing_says_how_to_reach(tmp_path) -> None:
-    run = _command_line(tmp_path, environment())
-    said = run("verify", "hdfs://nn/lab/data", code=2).stderr
-    assert "WAKEBEAM_WEBHDFS" in said
-    run = _command_line(tmp_path, environment(WAKEBEAM_WEBHDFS="nn1"))
-    assert "such as nn1:9870" in run("verify", "hdfs://nn/lab/data", code=2).stderr
-
-
 class _Tokens(JsonHandler):
     """Gives everyone a token: Google's clients ask for one before they ask the emulator."""
 

@@ -1,8 +1,9 @@
 """A name node's web service over a folder: the requests that Beam's client makes, and no more.
 
 Written after the WebHDFS REST API of Hadoop's documentation: opening and creating are answered by a
-redirection to a data node (here the same server), renaming onto a file that exists is refused, and
-what fails is a RemoteException.
+redirection to a data node (here the same server), renaming onto a file that exists is refused but
+with `renameoptions=OVERWRITE`, which answers with its code alone, and what fails is a
+RemoteException.
 
     python -m tests.integration.webhdfs PORT FOLDER
 """
@@ -23,14 +24,21 @@ PREFIX = "/webhdfs/v1"
 
 
 class NameNode(JsonHandler):
-    """Answers for the files of `root`."""
+    """Answers for the files of `root`.
+
+    Attributes:
+        busy: operations that are refused, as by a name node that has too much to do.
+    """
 
     protocol_version = "HTTP/1.1"
     root: Path
+    busy: frozenset[str] = frozenset()
 
     def do_GET(self) -> None:
         operation, path, words = self._asked()
-        if not path.exists():
+        if operation in self.busy:
+            self._refuse(500, "IOException", f"too busy for {operation}")
+        elif not path.exists():
             self._refuse(404, "FileNotFoundException", f"File does not exist: {path.name}")
         elif operation == "GETFILESTATUS":
             self.say({"FileStatus": _status(path, "")})
@@ -50,7 +58,9 @@ class NameNode(JsonHandler):
     def do_PUT(self) -> None:
         operation, path, words = self._asked()
         data = self._body()
-        if operation == "MKDIRS":
+        if operation in self.busy:
+            self._refuse(500, "IOException", f"too busy for {operation}")
+        elif operation == "MKDIRS":
             path.mkdir(parents=True, exist_ok=True)
             self.say({"boolean": True})
         elif operation == "CREATE" and "datanode" not in words:
@@ -65,10 +75,16 @@ class NameNode(JsonHandler):
             self._answer(201, b"")
         elif operation == "RENAME":
             target = self.root / words["destination"].lstrip("/")
-            done = path.exists() and not target.exists() and target.parent.is_dir()
+            replaces = words.get("renameoptions") == "OVERWRITE"
+            done = path.exists() and target.parent.is_dir() and (replaces or not target.exists())
             if done:
                 path.rename(target)
-            self.say({"boolean": done})
+            if replaces and done:
+                self._answer(200, b"")
+            elif replaces:
+                self._refuse(404, "FileNotFoundException", f"{path.name} or its target's folder")
+            else:
+                self.say({"boolean": done})
         else:
             self._refuse(400, "UnsupportedOperationException", operation)
 

@@ -13,7 +13,7 @@ from pipeline import tf_example_pb2
 from pipeline.example_codec import decode_example, encode_example
 from pipeline.scene_planner import ScenePlanner
 from pipeline.scene_renderer import render_scene
-from pipeline.tfrecord import RecordReader, RecordWriter
+from pipeline.tfrecord import RecordReader, RecordWriter, joined
 from schemas import example as names
 from schemas.errors import DatasetError
 from tests.fakes import MemoryBank, clip, recipe
@@ -30,7 +30,7 @@ def _encoded(index: int = 0, encoding: str = "pcm16") -> tuple:
     plan = ScenePlanner(recipe(scene=SCENE), CLIPS, "train").plan(index)
     scene = render_scene(plan, MemoryBank(CLIPS))
     pieces = encode_example(plan, scene, encoding=encoding, recipe_digest="ab" * 32)
-    return plan, scene, b"".join(pieces)
+    return plan, scene, joined(pieces)
 
 
 @pytest.mark.parametrize("encoding", ["pcm16", "flac"])
@@ -57,7 +57,7 @@ def test_tensorflow_reads_what_we_write(tmp_path) -> None:
     plan, scene, data = _encoded(1)
     with path.open("wb") as file:
         writer = RecordWriter(file)
-        writer.write(data[:5], memoryview(data)[5:-2], b"", data[-2:])
+        writer.write(data[:5], np.frombuffer(data[5:-2], np.uint8), b"", data[-2:])
         writer.write(b"")
         writer.write()
     raw = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())

@@ -18,6 +18,7 @@ import pytest
 from pipeline.example_codec import encode_example
 from pipeline.scene_planner import ScenePlanner
 from pipeline.scene_renderer import render_scene
+from pipeline.tfrecord import joined
 from schemas import effects
 from tests.fakes import MemoryBank, clip, recipe
 
@@ -74,7 +75,7 @@ def digests() -> dict[str, str]:
             plan = planner.plan(index)
             scene = render_scene(plan, bank)
             pieces = encode_example(plan, scene, encoding="pcm16", recipe_digest="0" * 64)
-            data = b"".join(pieces)
+            data = joined(pieces)
             made[f"{name} {plan.example_id}"] = hashlib.sha256(data).hexdigest()
     return made
 
