@@ -244,7 +244,7 @@ def replace_atomically(path: str) -> Iterator[BinaryIO]:
             temporary, compression_type=CompressionTypes.UNCOMPRESSED
         ) as file:
             yield file
-        rename(temporary, path)
+        _systems(path).rename([temporary], [path])
     except BaseException:
         with contextlib.suppress(Exception):
             delete([temporary])
