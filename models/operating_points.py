@@ -103,11 +103,16 @@ def choose_point(
 ) -> OperatingPoint:
     """Return the point with the fewest misses within the limit; of equal ones the middle one.
 
-    Where no threshold keeps the limit by what is expected, counts decide: the fewest false accepts,
-    then the fewest misses. The highest threshold would hardly alarm less and miss most keywords;
-    `limit_kept` says in every report that no promise is kept.
+    Where no threshold that finds a keyword keeps the limit by what is expected, counts decide: the
+    fewest false accepts, then the fewest misses. The highest threshold would hardly alarm less and
+    miss most keywords, or all; `limit_kept` says in every report that no promise is kept.
     """
-    allowed = [p for p in points if _rate(p) <= max_false_accepts_per_hour]
+    allowed = [
+        p
+        for p in points
+        if _rate(p) <= max_false_accepts_per_hour
+        and (p.num_misses < p.num_keywords or not p.num_keywords)
+    ]
     if not allowed:
         return min(points, key=lambda p: (p.num_false_accepts, p.num_misses, -p.threshold))
     fewest = min(p.num_misses for p in allowed)

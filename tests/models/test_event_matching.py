@@ -14,6 +14,7 @@ from models.evaluation import judge
 from models.event_matching import EventDetector, detect_events, match_events
 from models.intervals import poisson_rate, wilson, wilson_by_group
 from models.operating_points import (
+    OperatingPoint,
     choose_on_validation,
     choose_point,
     event_cost,
@@ -151,6 +152,23 @@ def test_a_limit_that_no_threshold_keeps_is_said() -> None:
     assert "no threshold keeps the limit of 0.5 false accepts per hour" in report_text(values)
     assert "limit not kept" in headline(values)
     assert "LIMIT" not in report_text(kept) + headline(kept).upper()
+
+
+def test_a_threshold_that_finds_nothing_keeps_no_limit() -> None:
+    """Few keywords in few hours: only a threshold above all scores is expected to be quiet."""
+    points = [
+        OperatingPoint(0.5, 10, 1, 2, 0.2, expected_per_hour=9.0),
+        OperatingPoint(0.9, 10, 2, 0, 0.2, expected_per_hour=2.0),
+        OperatingPoint(0.99, 10, 3, 0, 0.2, expected_per_hour=0.9),
+        OperatingPoint(0.9999, 10, 10, 0, 0.2, expected_per_hour=0.3),
+    ]
+    chosen = choose_point(points, 0.5)
+    assert chosen.threshold == 0.9
+    assert limit_of(chosen, 0.5)["limit_kept"] is False
+    assert choose_point(points, 1.0).threshold == 0.99
+    assert choose_point([replace(p, num_keywords=0, num_misses=0) for p in points], 0.5) == replace(
+        points[3], num_keywords=0, num_misses=0
+    )
 
 
 def test_a_validation_without_keywords_chooses_nothing() -> None:
