@@ -173,6 +173,11 @@ def test_examples_of_new_material_are_made_again_from_their_own_bank(bank, tmp_p
     first, second = read_dataset(out).manifests
     assert first.content["bank"] != second.content["bank"]
     assert verify(out, render=40).problems == ()
+    record = regenerate(out, "train/000000023")["example"].record
+    for shard in Path(out).rglob("*.tfrecord"):
+        shard.unlink()
+    alone = regenerate(out, "train/000000023")
+    assert (alone["identical"], alone["example"].record) == (None, record), "the manifest is enough"
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_written(bank, tmp_path) -> None:
