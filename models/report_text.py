@@ -65,7 +65,9 @@ def report_text(values: dict[str, Any]) -> str:
     lines += [_rule(values), *_by_label(values), *_known_before(values), *_slices(values)]
     lines += [*_of_stream(values), *_made_of(values)]
     if not values["num_other_events"]:
-        lines.append("there was no other speech or sound in the test: it says nothing about those")
+        lines.append(
+            "no other speech or sound is labelled in the test: it says nothing about those"
+        )
     return "\n".join([*lines, *_claims(values)]) + "\n"
 
 

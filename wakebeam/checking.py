@@ -29,6 +29,10 @@ _DONE_WITH = {
     "validation": "chosen on",
     "test": "measured on",
 }
+_MORE_OF = {
+    "keyword": "record more, of other people",
+    "negative": "add folders of other speech (--negative)",
+}
 
 
 def check(recipe: Recipe, bank: ClipBank) -> dict[str, Any]:
@@ -135,11 +139,12 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
         )
         lines.append(f"{split}: {values['examples']} scenes from {table}")
         for name, row in values["clips"].items():
-            if name.startswith("keyword") and row["clips"] < _FEW_TAKES:
+            cures = [cure for role, cure in _MORE_OF.items() if name.startswith(role)]
+            if cures and row["clips"] < _FEW_TAKES:
                 takes = f"{row['clips']} take{'s' * (row['clips'] != 1)}"
                 lines.append(
                     f"  only {takes} of {name}: what is {_DONE_WITH[split]} so few holds for those "
-                    "alone; record more, or let `wakebeam speak` add voices"
+                    f"alone; {cures[0]}"
                 )
         if values["fit_probability"] < 1.0 - 1e-9:
             lines.append(

@@ -128,7 +128,8 @@ def detect(
         except AudioError as error:
             say(f"wakebeam: {error}")
             failed += 1
-    say(f"{num_found} detections in {len(paths) - failed} of {len(paths)} files")
+    found = f"{num_found} detection{'s' * (num_found != 1)}"
+    say(f"{found}; {len(paths) - failed} of {len(paths)} files could be read")
     least = step.metadata.get("threshold") if threshold is None else threshold
     if not num_found and highest.score is not None and least is not None:
         heard, wanted = threshold_text(highest.score), threshold_text(least)

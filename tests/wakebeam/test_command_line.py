@@ -64,7 +64,7 @@ def test_detect_goes_on_after_a_bad_file_and_says_which(trained) -> None:
     done = trained(*words, code=1)
     assert "bad.m4a: not readable" in done.stderr
     assert "gone.wav: can't be opened: No such file" in done.stderr
-    assert "in 1 of 3 files" in done.stderr
+    assert "1 detection; 1 of 3 files could be read" in done.stderr
     assert json.loads(done.stdout.splitlines()[0])["file"] == str(take)
 
 

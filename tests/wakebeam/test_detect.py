@@ -69,7 +69,7 @@ def test_lines_for_people_and_json_for_programs(place) -> None:
     lines = said.stdout.splitlines()
     assert len(lines) == 2
     assert all("kw  score" in line and line.endswith("$(x).wav") for line in lines)
-    assert "2 detections in 2 of 2 files" in said.stderr
+    assert "2 detections; 2 of 2 files could be read" in said.stderr
     found = [
         json.loads(line)
         for line in run("detect", "--model", export, *LOW, "--json", "in").stdout.splitlines()

@@ -1,5 +1,5 @@
 ROOMS.label = (() => {
-  const SNAP_S = 0.15, NUDGE_S = 0.01, SHORTEST_S = 0.02, SAVE_AFTER_MS = 400, RETRY_MS = 1500, MOST_UNDO = 200;
+  const SNAP_S = 0.15, SNAP_PX = 16, NUDGE_S = 0.01, SHORTEST_S = 0.02, SAVE_AFTER_MS = 400, RETRY_MS = 1500, MOST_UNDO = 200;
   const view = byId("label-view"), spans = view.querySelector(".spans"), audio = byId("label-audio");
   const head = view.querySelector(".playhead");
   let doc = null, opening = 0, proposing = false;
@@ -191,7 +191,8 @@ ROOMS.label = (() => {
   // Snapping: to where sound begins and ends.
   function snap(time, free) {
     if (free) return time;
-    const edges = active.flat().filter((edge) => Math.abs(edge - time) <= SNAP_S);
+    const near = Math.max(SNAP_S, SNAP_PX * (to() - from) / view.clientWidth);
+    const edges = active.flat().filter((edge) => Math.abs(edge - time) <= near);
     return edges.sort((a, b) => Math.abs(a - time) - Math.abs(b - time))[0] ?? time;
   }
 

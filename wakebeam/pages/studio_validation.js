@@ -76,7 +76,7 @@ const VALIDATION = (() => {
       name = training;
       stream = answer;
       const part = stream.in_all > stream.num_scenes ? `the first ${stream.num_scenes} of ${stream.in_all} scenes` : `${stream.num_scenes} scenes`;
-      byId("stream-about").textContent = `${part}, ${clock(whole())} min, one after the other, after epoch ${epoch}, at threshold ${thresholdText(stream.threshold)}`;
+      byId("stream-about").textContent = `${part}, ${clock(whole())} long, one after the other, after epoch ${epoch}, at threshold ${thresholdText(stream.threshold)}`;
       byId("stream-which").replaceChildren(...Object.entries(stream.lists).map(([which, rows]) => make("option", { value: which, textContent: `${which} (${rows.length})` })));
       byId("stream-which").value = chosen || Object.keys(stream.lists).find((which) => stream.lists[which].length) || "hits";
       overview();

@@ -30,7 +30,7 @@ ROOMS.watch = (() => {
       const { epochs, judged } = training;
       const percent = (x) => `${(100 * x).toFixed(1)} %`;
       const result = judged.miss_rate === undefined ? "" : `; on the test split ${percent(judged.miss_rate)} missed (${judged.miss_interval.map(percent).join(" to ")}) at ${judged.false_accepts_per_hour.toFixed(2)} false accepts per hour`;
-      byId("watch-state").textContent = `${epochs.length} epochs, ${training.finished ? "finished" : "at work or stopped"}${result}`;
+      byId("watch-state").textContent = `${epochs.length} epoch${epochs.length === 1 ? "" : "s"}, ${training.finished ? "finished" : "at work or stopped"}${result}`;
       if (JSON.stringify(training) === last) return;
       byId("watch-charts").replaceChildren(...CHARTS.map((chart) => lines(epochs, chart)).filter(Boolean));
       const picture = byId("watch-output").querySelector("img");
