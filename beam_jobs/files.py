@@ -25,10 +25,10 @@ from apache_beam.options.value_provider import RuntimeValueProvider
 from beam_jobs import hdfs_files, s3_clients
 from schemas.errors import DatasetError, RequestError
 
-STORES = ("s3://", "gs://", "hdfs://")
+_HDFS = "hdfs://"
+STORES = ("s3://", "gs://", _HDFS)
 TEMPORARY_MARK = ".tmp-"
 _CHUNK_BYTES = 4 << 20
-_HDFS = "hdfs://"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _GLOB_LETTERS = re.compile(r"[*?\[]")
 

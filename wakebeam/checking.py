@@ -139,12 +139,12 @@ def check_text(found: dict[str, Any], recipe: Recipe) -> str:
         )
         lines.append(f"{split}: {values['examples']} scenes from {table}")
         for name, row in values["clips"].items():
-            cures = [cure for role, cure in _MORE_OF.items() if name.startswith(role)]
-            if cures and row["clips"] < _FEW_TAKES:
+            cure = _MORE_OF.get(name.partition(" ")[0])
+            if cure and row["clips"] < _FEW_TAKES:
                 takes = f"{row['clips']} take{'s' * (row['clips'] != 1)}"
                 lines.append(
                     f"  only {takes} of {name}: what is {_DONE_WITH[split]} so few holds for those "
-                    f"alone; {cures[0]}"
+                    f"alone; {cure}"
                 )
         if values["fit_probability"] < 1.0 - 1e-9:
             lines.append(
