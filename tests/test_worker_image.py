@@ -21,7 +21,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dataflow.internal.clients import dataflow as messages
 from apitools.base.py import encoding
 
-from beam_jobs import synthesize
+from beam_jobs import files, synthesize
 from beam_jobs.dataflow import _REQUIRED, JobNotStarted
 from beam_jobs.worker_wheel import PACKAGES
 from schemas.errors import RecipeError
@@ -138,7 +138,8 @@ class Elsewhere(LocalFileSystem):
         return super().open(path.removeprefix("elsewhere://"), *arguments, **more)
 
 
-def test_a_recipe_may_lie_wherever_beam_reads(tmp_path) -> None:
+def test_a_recipe_may_lie_wherever_beam_reads(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(files, "STORES", ("elsewhere://",))
     made = job_recipe()
     (tmp_path / "recipe.yaml").write_text(made.model_dump_json(by_alias=True))
     assert synthesize._recipe(f"elsewhere://{tmp_path}/recipe.yaml") == made
