@@ -63,8 +63,9 @@ class ShardJob(Protocol):
         """What to do where the folder holds something else."""
         ...
 
+    @property
     def identity(self) -> dict[str, Any]:
-        """Return what `job.json` holds."""
+        """What `job.json` holds; asked for once a shard."""
         ...
 
     def manifest(self, text: str, *, where: str) -> ClosingManifest:
@@ -146,8 +147,9 @@ class SynthesisJob:
         """Name what in the recipe differs, its bank aside."""
         return self.manifest(text, where=where).changes(self.recipe)
 
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """Return what `job.json` holds: digests of content and layout, scenes asked for."""
+        """What `job.json` holds: digests of content and layout, scenes asked for."""
         values = {
             "recipe_digest": self.recipe_digest,
             "shards_digest": layout_digest(self.shards),

@@ -47,7 +47,7 @@ def examine(job: ShardJob) -> State:
         found = json.loads(files.read_text(job_path))
     except ValueError:
         found = {}
-    if found != job.identity():
+    if found != job.identity:
         raise RequestError(
             f"{out} holds a data set made from something else: {_difference(job, found)}",
             expected="a data set of this recipe and material, or an empty folder",
@@ -106,7 +106,7 @@ def begin(job: ShardJob) -> None:
     leftovers += files.sizes(files.join(out, PARTS_NAME))
     leftovers += [path for name in (JOB_NAME, *_CLOSING_NAMES) for path in files.sizes(out, name)]
     files.delete([path for path in leftovers if files.TEMPORARY_MARK in files.name_of(path)])
-    identity = json.dumps(job.identity(), indent=1, sort_keys=True)
+    identity = json.dumps(job.identity, indent=1, sort_keys=True)
     files.write_text(files.join(out, JOB_NAME), identity + "\n")
 
 
@@ -119,7 +119,7 @@ def require_ours(job: ShardJob) -> None:
         DatasetError: `job.json` is another job's.
     """
     path = files.join(job.out, JOB_NAME)
-    if files.exists(path) and json.loads(files.read_text(path)) != job.identity():
+    if files.exists(path) and json.loads(files.read_text(path)) != job.identity:
         raise DatasetError(
             f"another job has taken over {job.out}",
             fix="stop one of them; the same command goes on or says what is there",

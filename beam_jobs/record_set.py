@@ -82,8 +82,9 @@ class RecordJob:
         """What to do where the folder holds something else."""
         return f"--overwrite replaces it, {self.out_key} names another folder"
 
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """Return what `job.json` holds."""
+        """What `job.json` holds."""
         return {
             "recipe_digest": self.recipe_digest,
             "shards_digest": layout_digest(self.shards),
