@@ -24,7 +24,7 @@ from models.operating_points import (
     sweep,
 )
 from models.plots import detector_output
-from models.scoring import score_split
+from models.scoring import Scorer
 from models.task import Judgement
 from models.validation_scores import ValidationScores
 from pipeline.augmentation import Augmenter, WithPredecessor
@@ -90,6 +90,7 @@ class DetectionTask:
         if recipe.training.augmentation.mixup:
             self.source = WithPredecessor(self.source)
         self._plain = Detector.of(recipe)
+        self._scorer: Scorer | None = None
 
     def build(self) -> keras.Model:
         """Return a new network."""
@@ -120,7 +121,7 @@ class DetectionTask:
     def judge(self, network: keras.Model) -> Judgement:
         """Count events over the validation split."""
         judging = self.recipe.keyword_evaluation
-        recordings = score_split(self._detector.with_network(network), self.stored, "validation")
+        recordings = self._scored(network)
         points = sweep(recordings, self._detector.labels, **judging.rule())
         limit = judging.max_false_accepts_per_hour
         point = choose_on_validation(points, limit)
@@ -147,6 +148,12 @@ class DetectionTask:
             len(recordings),
         )
         return Judgement(cost, values, remark, shown, scores.save, cost_error=error)
+
+    def _scored(self, network: keras.Model) -> list[ScoredRecording]:
+        """Score the validation split; epochs judge the same network, which is compiled once."""
+        if self._scorer is None or self._scorer.detector.network is not network:
+            self._scorer = Scorer(self._detector.with_network(network), self.stored)
+        return self._scorer("validation")
 
     def _show(self, recordings: list[ScoredRecording], threshold: float) -> None:
         """Let TensorBoard play and draw the first validation scene with a keyword in it."""

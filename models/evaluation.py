@@ -24,7 +24,7 @@ from models.operating_points import OperatingPoint, choose_on_validation, counte
 from models.plots import det_curve, miss_curve
 from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
-from models.scoring import score_split
+from models.scoring import Scorer
 from models.slices import Matched, false_accepts_by, misses_by, put_down_to, sound_at
 from models.takes import interval_of
 from models.worst_clips import FloatArray, WorstClip, cut_from, worst_clips, write_clips
@@ -72,10 +72,11 @@ def evaluate(folder: Path, data: str) -> Report:
     card, detector, stored = open_judged(folder, data)
     judging = Evaluation.model_validate(card["evaluation"])
     counting = judging.rule()
-    validation = score_split(detector, stored, "validation")
+    score = Scorer(detector, stored)
+    validation = score("validation")
     limit = judging.max_false_accepts_per_hour
     chosen = choose_on_validation(sweep(validation, detector.labels, **counting), limit)
-    recordings = score_split(detector, stored, "test")
+    recordings = score("test")
     points = sweep(recordings, detector.labels, **counting)
     report = judge(recordings, detector.labels, chosen.threshold, judging, points)
     window = LabelWindow.model_validate(card["training"]["label_window"])

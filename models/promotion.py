@@ -31,7 +31,7 @@ from models.evaluation import fitting_dataset, open_judged
 from models.event_matching import count_events
 from models.operating_points import choose_on_validation, limit_of, limit_text, sweep
 from models.paired_tests import difference_interval, sign_test
-from models.scoring import score_split
+from models.scoring import Scorer
 from models.slices import put_down_to
 from pipeline.input_dataset import backgrounds_of, read_dataset
 from schemas.detection import ScoredRecording
@@ -100,11 +100,11 @@ def outcomes_of(folder: Path, data: str, test_on: str, judging: Evaluation) -> O
     """
     _, detector, own = open_judged(folder, data)
     tested = fitting_dataset(detector, test_on)
-    points = sweep(score_split(detector, own, "validation"), detector.labels, **judging.rule())
+    points = sweep(Scorer(detector, own)("validation"), detector.labels, **judging.rule())
     allowed = judging.max_false_accepts_per_hour
     chosen = choose_on_validation(points, allowed)
     return count_outcomes(
-        score_split(detector, tested, "test"),
+        Scorer(detector, tested)("test"),
         detector.labels,
         threshold=chosen.threshold,
         judging=judging,

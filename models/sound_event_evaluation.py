@@ -11,7 +11,7 @@ from typing import Any
 from models.evaluation import open_judged, origin, write_files
 from models.plots import class_scores
 from models.report_text import origin_text
-from models.scoring import score_split
+from models.scoring import Scorer
 from models.sound_event_judging import choose, clock_of, judge_sound_events
 from schemas.recipe import LabelWindow, SoundEvents
 
@@ -32,9 +32,10 @@ def evaluate_sound_events(folder: Path, data: str) -> dict[str, Any]:
     judging = SoundEvents.model_validate(card["evaluation"])
     window = LabelWindow.model_validate(card["training"]["label_window"])
     clock = clock_of(detector, judging, window)
-    validation = score_split(detector, stored, "validation")
+    score = Scorer(detector, stored)
+    validation = score("validation")
     choice = choose(validation, detector.labels, clock, judging)
-    values = judge_sound_events(score_split(detector, stored, "test"), choice, judging)
+    values = judge_sound_events(score("test"), choice, judging)
     values |= {"chosen_on": "validation", "judged_on": "test"} | origin(card, stored)
     shares = {name: row["f1"] or 0.0 for name, row in values["classes"].items()}
     picture = class_scores(shares, f"{card['name']}: event F1 on test")

@@ -12,7 +12,6 @@ import tf_keras as keras
 
 from models.detection_task import DetectionTask
 from models.event_f1 import micro
-from models.scoring import score_split
 from models.sound_event_judging import choose, clock_of
 from models.task import Judgement
 from schemas.errors import RecipeError
@@ -36,7 +35,7 @@ class SoundEventTask(DetectionTask):
 
     def judge(self, network: keras.Model) -> Judgement:
         """Find and count events on the validation split."""
-        recordings = score_split(self._detector.with_network(network), self.stored, "validation")
+        recordings = self._scored(network)
         clock = clock_of(self._detector, self._judging, self.recipe.training.label_window)
         choice = choose(recordings, self._detector.labels, clock, self._judging)
         together = micro(choice.counts.values())

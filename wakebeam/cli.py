@@ -6,11 +6,13 @@ short; 2: the request was wrong. An error is one paragraph; `--debug` shows the 
 
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
 import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from typing import Annotated, NoReturn
 
@@ -115,12 +117,22 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End with `code`, though tensorflow-io's S3 client aborts a process that ends as usual."""
-    if "tensorflow_io" in sys.modules:
+    """End with `code`. Python takes a second or two to take TensorFlow apart; nobody waits for it.
+
+    And tensorflow-io's S3 client aborts a process that ends as usual.
+    """
+    if "tensorflow" not in sys.modules:
+        sys.exit(code)
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    except BrokenPipeError:
+        code = 1
+    os._exit(code)
 
 
 def _stop(number: int, frame: object) -> None:

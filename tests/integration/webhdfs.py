@@ -31,6 +31,7 @@ class NameNode(JsonHandler):
     """
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: else each answer waits 40 ms to be acknowledged
     root: Path
     busy: frozenset[str] = frozenset()
 
