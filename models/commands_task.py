@@ -19,7 +19,6 @@ from models.zoo.command_cnn import resized_moments, set_moments
 from pipeline.inputs.clip_folder import ClipFolder
 from pipeline.inputs.clip_source import ClipSource, prepare_clips
 from pipeline.inputs.source import ExampleSource, Prepare
-from schemas.canonical import digest
 from schemas.errors import TrainingError
 from schemas.recipe import SPLITS
 from schemas.recipe_commands import CommandsRecipe
@@ -46,9 +45,14 @@ class CommandsTask:
             )
         self.name, self.seed, self.fitting = recipe.name, recipe.seed, recipe.training
         self._recipe, self._clips, self._base_dir = recipe, clips, base_dir
-        parts = (recipe.features, recipe.model, recipe.augmentation, recipe.training)
-        sections = [part.model_dump(mode="json") for part in parts]
-        self.identity = digest([clips.identity, recipe.seed, *sections])
+        self.content = {
+            "data": clips.identity,
+            "seed": recipe.seed,
+            "features": recipe.features.model_dump(mode="json"),
+            "model": recipe.model.model_dump(mode="json"),
+            "augmentation": recipe.augmentation.model_dump(mode="json"),
+            "training": recipe.training.model_dump(mode="json"),
+        }
         self._train = clips.rows["train"]
         self.source: ExampleSource = ClipSource(self._train, seed=recipe.seed)
         self._classifier = CommandClassifier(

@@ -20,7 +20,6 @@ from pipeline.inputs.text_pairs import (
     read_pairs,
     stored_pairs,
 )
-from schemas.canonical import digest
 from schemas.errors import TrainingError
 from schemas.pairs import DATE, TEXT
 from schemas.recipe_dates import DatesRecipe
@@ -58,8 +57,12 @@ class DatesTask:
             )
         self.recipe = recipe
         self.name, self.seed, self.fitting = recipe.name, recipe.seed, recipe.training
-        sections = [part.model_dump(mode="json") for part in (recipe.model, recipe.training)]
-        self.identity = digest([self.stored.identity(), recipe.seed, *sections])
+        self.content = {
+            "data": self.stored.identity(),
+            "seed": recipe.seed,
+            "model": recipe.model.model_dump(mode="json"),
+            "training": recipe.training.model_dump(mode="json"),
+        }
         self.source: ExampleSource = ShardSource(
             self.stored, "train", seed=recipe.seed, shuffle_buffer=_SHUFFLED
         )

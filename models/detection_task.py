@@ -37,7 +37,6 @@ from pipeline.input_dataset import (
 )
 from pipeline.inputs.shard_cache import CachedDataset
 from pipeline.inputs.source import ExampleSource, Prepare
-from schemas.canonical import digest
 from schemas.detection import ScoredRecording
 from schemas.errors import TrainingError
 from schemas.recipe import Recipe
@@ -77,10 +76,14 @@ class DetectionTask:
             )
         if recipe.evaluation.measure == "keywords" and not _validation_keywords(self.stored):
             raise no_keyword()
-        parts = [recipe.features, recipe.model, recipe.training, recipe.evaluation]
-        unsaid = {"data_service", "cache"}
-        sections = [part.model_dump(mode="json", exclude=unsaid) for part in parts]
-        self.identity = digest([self.stored.identity(), recipe.seed, *sections])
+        self.content = {
+            "data": self.stored.identity(),
+            "seed": recipe.seed,
+            "features": recipe.features.model_dump(mode="json"),
+            "model": recipe.model.model_dump(mode="json"),
+            "training": recipe.training.model_dump(mode="json", exclude={"data_service", "cache"}),
+            "evaluation": recipe.evaluation.model_dump(mode="json"),
+        }
         self.source: ExampleSource = ShardSource(
             self.stored,
             "train",

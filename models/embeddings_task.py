@@ -28,7 +28,6 @@ from pipeline.inputs.embedding_set import (
     read_clips,
 )
 from pipeline.inputs.source import ExampleSource, Prepare
-from schemas.canonical import digest
 from schemas.errors import TrainingError
 from schemas.recipe_embeddings import ClipModel, EmbeddingsRecipe
 
@@ -60,10 +59,12 @@ class EmbeddingsTask:
                     expected="some of both",
                     fix="give more clips, or change data.splits",
                 )
-        sections = [recipe.model, recipe.training]
-        self.identity = digest(
-            [self.stored.identity(), recipe.seed, *(s.model_dump(mode="json") for s in sections)]
-        )
+        self.content = {
+            "data": self.stored.identity(),
+            "seed": recipe.seed,
+            "model": recipe.model.model_dump(mode="json"),
+            "training": recipe.training.model_dump(mode="json"),
+        }
         self.source: ExampleSource = ClipSource(
             self.stored, "train", seed=recipe.seed, batch_size=recipe.training.batch_size
         )

@@ -92,7 +92,7 @@ def fit(
     identity = identity_of(task, init_from)
     strategy = strategy or create_strategy(config.strategy)
     worker = this_worker(strategy)
-    kept = TrainingFolder(folder, identity, writes=worker == 0)
+    kept = TrainingFolder(folder, identity, task.content, writes=worker == 0)
     if overwrite and kept.holds_another():
         kept.clear()
     state = kept.state()
@@ -186,7 +186,8 @@ def fit(
 
 def identity_of(task: Task, init_from: InitialWeights | None) -> str:
     """Return a digest of all that a training depends on."""
-    return digest([task.identity, init_from.digest]) if init_from else task.identity
+    identity = digest(list(task.content.values()))
+    return digest([identity, init_from.digest]) if init_from else identity
 
 
 def _meet() -> tf.Tensor:

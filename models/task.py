@@ -43,8 +43,8 @@ class Task(Protocol):
         ...
 
     @property
-    def identity(self) -> str:
-        """A digest of all that the result depends on."""
+    def content(self) -> dict[str, Any]:
+        """All that the result depends on, by name, as plain values."""
         ...
 
     @property

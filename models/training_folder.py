@@ -19,6 +19,7 @@ from models.model_card import CARD_TEXT_NAME
 from models.model_files import CARD_NAME, WEIGHTS_NAME, write_json
 from models.validation_scores import SCORES_NAME
 from models.worst_clips import CLIPS_NAME
+from schemas.dataset import changes_between
 from schemas.errors import TrainingError
 
 _HISTORY, _CHECKPOINTS, _LOGS, _BEST = "history.json", "checkpoints", "logs", "best"
@@ -50,16 +51,19 @@ class TrainingFolder:
     Args:
         path: the folder itself.
         identity: a digest of all that the training depends on.
+        content: the same by name, for messages.
         writes: False in a process that only follows.
 
     Attributes:
-        history: `identity`, `epochs` (an entry for each finished one), `finished` and, of a model
-            that a retraining promoted, the identity that it `stands_for`.
+        history: `identity`, `content`, `epochs` (an entry for each finished one), `finished` and,
+            of a model that a retraining promoted, the identity that it `stands_for`.
     """
 
-    def __init__(self, path: Path, identity: str, *, writes: bool = True) -> None:
+    def __init__(
+        self, path: Path, identity: str, content: dict[str, Any], *, writes: bool = True
+    ) -> None:
         self.path = path
-        self._identity = identity
+        self._identity, self._content = identity, content
         self._writes = writes
         self._writer: tf.summary.SummaryWriter | None = None
         self.history: dict[str, Any] = self._read()
@@ -92,7 +96,7 @@ class TrainingFolder:
             return "empty"
         if self.holds_another():
             raise TrainingError(
-                f"{self.path} holds a model of another recipe or data set",
+                f"{self.path} holds a model of another recipe or data set{self._changes()}",
                 expected="the model of this recipe, unfinished or complete, or no model",
                 fix="--overwrite trains anew and leaves the data set; or move this folder away",
             )
@@ -102,7 +106,7 @@ class TrainingFolder:
     def begin(self, epochs_done: int) -> None:
         """Keep what the last checkpoint covers of the history, and write it."""
         epochs = self.history.get("epochs", [])[:epochs_done]
-        self.history = {"identity": self._identity, "epochs": epochs}
+        self.history = self._new(epochs)
         self._write()
 
     def save_best(self, epoch: int, save: Callable[[Path], None]) -> None:
@@ -152,7 +156,7 @@ class TrainingFolder:
             names = (CARD_NAME, CARD_TEXT_NAME, SCORES_NAME, *reports, WEIGHTS_NAME, _HISTORY)
             for name in names:
                 (self.path / name).unlink(missing_ok=True)
-        self.history = {"identity": self._identity, "epochs": []}
+        self.history = self._new([])
 
     def stand_for(self, identity: str) -> None:
         """Let a finished model be what another training would have been asked for.
@@ -163,11 +167,24 @@ class TrainingFolder:
         self.history["stands_for"] = identity
         self._write()
 
+    def _changes(self) -> str:
+        """Name what differs, where the history knows; digests of data say nothing to people."""
+        if "content" not in self.history:
+            return ""
+        old, new = ({**c, "data": None} for c in (self.history["content"], self._content))
+        found = changes_between(old, new)
+        if self.history["content"].get("data") != self._content.get("data"):
+            found.insert(0, "another data set")
+        return f" ({'; '.join(found[:5])})" if found else ""
+
+    def _new(self, epochs: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"identity": self._identity, "content": self._content, "epochs": epochs}
+
     def _read(self) -> dict[str, Any]:
         try:
             found = json.loads((self.path / _HISTORY).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return {"identity": self._identity, "epochs": []}
+            return self._new([])
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

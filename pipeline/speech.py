@@ -1,7 +1,8 @@
 r"""Spoken takes without a speaker: phrases in many voices, rates and pitches.
 
 Which voice, rate and pitch a take has is a pure function of (seed, phrase, number); the file's name
-says them, so a take that exists needn't be spoken again. A voice is a speaker: the pattern
+says them, so a take that exists needn't be spoken again. Silence is put before and behind it, as a
+recorded take has: engines begin with the first sound. A voice is a speaker: the pattern
 `__(.+?)__r\d+__p\d+` extracts it, so no voice is heard in two splits. The engine is espeak-ng
 (espeak_voices.py) or any command (speech_command.py).
 """
@@ -27,6 +28,7 @@ from schemas.errors import RequestError, WakebeamError
 Pcm = npt.NDArray[np.int16]
 _MUTE_PEAK = 300
 _LONGEST_SLUG = 60
+_SILENCE_S = 0.1
 
 
 class Engine(Protocol):
@@ -105,7 +107,7 @@ def speak_takes(
                 raise WakebeamError(
                     f"voice {voice!r} says nothing for {phrase!r}", fix="spell the phrase in words"
                 )
-            write_wav(path, samples, sample_rate_hz)
+            write_wav(path, np.pad(samples, round(_SILENCE_S * sample_rate_hz)), sample_rate_hz)
     if progress is not None:
         progress(len(takes), len(takes))
     return len(missing), kept

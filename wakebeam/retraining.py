@@ -122,8 +122,9 @@ def _stand_for_the_recipes_own(workspace: Workspace, candidate: Path) -> None:
 
     start = workspace.recipe.training.init_from
     init_from = InitialWeights.of(workspace.folder / start) if start else None
-    identity = identity_of(DetectionTask(workspace.recipe, workspace.data), init_from)
-    TrainingFolder(candidate, identity).stand_for(identity)
+    task = DetectionTask(workspace.recipe, workspace.data)
+    identity = identity_of(task, init_from)
+    TrainingFolder(candidate, identity, task.content).stand_for(identity)
 
 
 def _weights_digest(model: Path) -> str:

@@ -190,7 +190,8 @@ def test_another_model_is_refused_and_replaced_when_told(tmp_path) -> None:
     how = {"batch_size": 50, "epochs": 1}
     fit(ToyTask(Fitting(**how), tmp_path / "seen"), tmp_path / "model")
     other = ToyTask(Fitting(**how, learning_rate=0.1), tmp_path / "seen")
-    with pytest.raises(TrainingError, match="another recipe"):
+    found = r"another recipe or data set \(training.learning_rate: 0.0\d+ → 0.1\)"
+    with pytest.raises(TrainingError, match=found):
         fit(other, tmp_path / "model")
     assert not fit(other, tmp_path / "model", overwrite=True).already_complete
 

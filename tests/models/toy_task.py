@@ -18,7 +18,6 @@ import tf_keras as keras
 from models.fitting import fit
 from models.model_files import save_model
 from models.task import Judgement
-from schemas.canonical import digest
 from schemas.recipe_training import Fitting
 
 
@@ -40,7 +39,8 @@ class ToyTask:
 
     def __init__(self, fitting: Fitting, seen: Path, dropout: float = 0.5) -> None:
         self.fitting, self._seen, self._dropout = fitting, seen, dropout
-        self.identity = digest([self.seed, fitting.model_dump(mode="json", exclude={"strategy"})])
+        fitting_json = fitting.model_dump(mode="json", exclude={"strategy"})
+        self.content = {"seed": self.seed, "training": fitting_json}
 
     def build(self) -> keras.Model:
         layers = keras.layers

@@ -54,6 +54,7 @@ def test_a_poor_model_is_replaced_and_a_good_one_stays(trained, tmp_path) -> Non
     assert "already trained" in place("train", "w", *short).stdout
     other = place("train", "w", *short, "--set", "training.epochs=3", code=1)
     assert "another recipe" in other.stderr
+    assert "training.epochs: 4 → 3" in other.stderr
     judged = place("evaluate", "w/model", "--dataset", "w/judge")
     assert "chose this model by this very test split (comparison 1" in judged.stdout
 
