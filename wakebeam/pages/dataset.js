@@ -27,11 +27,11 @@ const labels = [...new Set(DATA.examples.flatMap((e) => e.events.map((v) => v.la
 const colourOf = (label) => COLOURS[labels.indexOf(label) % COLOURS.length];
 
 function card(example) {
-  const spans = example.events.map((event) => ({ ...event, text: `${event.label} ${event.snr_db} dB`,
+  const spans = example.events.map((event) => ({ ...event, text: `${event.label} ${snrText(event.snr_db)}`,
     colour: colourOf(event.label), dashed: event.kind !== "keyword" }));
   const { sound, audio } = player({ ...example, name: example.id, duration_s: DATA.duration_s }, spans, DATA.rate_hz);
-  const list = table("", ["label", "kind", "from s", "to s", "SNR dB", "source"], example.events.map((event) =>
-    [event.label, event.kind, event.onset_s.toFixed(3), event.offset_s.toFixed(3), event.snr_db, event.source]));
+  const list = table("", ["label", "kind", "from s", "to s", "SNR", "source"], example.events.map((event) =>
+    [event.label, event.kind, event.onset_s.toFixed(3), event.offset_s.toFixed(3), snrText(event.snr_db), event.source]));
   const more = make("details", {}, make("summary", { textContent: "events, backgrounds and plan" }), list,
     make("p", { textContent: `over ${example.backgrounds.join(", ")}` }),
     make("pre", { textContent: JSON.stringify(example.plan, null, 1), tabIndex: 0 }));

@@ -17,6 +17,9 @@ function table(caption, head, rows) {
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((value, i) => cell("td", value, i))))));
 }
 
+// 100 dB is what the renderer gives an event with nothing under it.
+const snrText = (snr) => snr >= 100 ? "over silence" : `${snr} dB`;
+
 function svg(tag, attributes, text) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);

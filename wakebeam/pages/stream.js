@@ -15,7 +15,7 @@ function rowsOf(which) {
   const at = DATA.points[point];
   const of = (number, time, text) => {
     const keyword = DATA.keywords[number];
-    const snr = keyword.snr_db === undefined ? "" : ` · SNR ${keyword.snr_db} dB`;
+    const snr = keyword.snr_db === undefined ? "" : ` · SNR ${snrText(keyword.snr_db)}`;
     return { recording: keyword.recording, time, text: `${keyword.label}${snr}${text} · ${keyword.source}` };
   };
   if (which === 0) return at.accepts.map(([recording, time, label, odds, on]) => ({ recording, time, text: `${label} · log odds ${odds} · on ${on}` }));
