@@ -90,7 +90,7 @@ def _user() -> str:
 
 @contextlib.contextmanager
 def _as_os_errors(path: str) -> Iterator[None]:
-    import hdfs  # type: ignore[import-untyped]
+    import hdfs
 
     try:
         yield

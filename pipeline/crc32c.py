@@ -1,18 +1,18 @@
 """CRC32C of two stretches together from the CRC32C of each, without reading them again.
 
-A CRC is linear over GF(2): for a followed by b, crc(ab) = Z^|b| crc(a) ⊕ crc(b), where Z is what
-one zero byte does to the register (zlib's `crc32_combine` rests on the same). Z^n is the product of
-Z^(2^k) over the bits of n; each is kept as four tables, one for each byte of the register.
+A CRC is a polynomial over GF(2) modulo Castagnoli's P, whose bit 31 stands for x^0 and bit 0 for
+x^31. For a followed by b of n bytes, crc(ab) = crc(a) · x^(8n) ⊕ crc(b) mod P (zlib's
+`crc32_combine` rests on the same), and x^(8n) is made by squaring: a step for each bit of n.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+import numpy as np
 
-_POLYNOMIAL = 0x82F63B78  # Castagnoli's, lowest bit first
-_REGISTER_BITS = 32
-Tables = tuple[tuple[int, ...], ...]
+from pipeline.compiled import compiled
+
+_POLYNOMIAL = 0x82F63B78
+_X_TO_8 = 1 << 23
 
 
 def combined(first: int, second: int, num_bytes: int) -> int:
@@ -23,38 +23,27 @@ def combined(first: int, second: int, num_bytes: int) -> int:
         second: CRC32C of the second.
         num_bytes: length of the second.
     """
-    power = 0
+    return int(_behind_zeros(np.uint32(first), num_bytes)) ^ second
+
+
+@compiled
+def _behind_zeros(crc: np.uint32, num_bytes: int) -> np.uint32:
+    """What `num_bytes` zeros make of a CRC."""
+    square = np.uint32(_X_TO_8)
     while num_bytes:
         if num_bytes & 1:
-            first = _apply(_zeros(power), first)
+            crc = _product(crc, square)
+        square = _product(square, square)
         num_bytes >>= 1
-        power += 1
-    return first ^ second
+    return crc
 
 
-@cache
-def _zeros(power: int) -> Tables:
-    """What 2^power zero bytes do to the register."""
-    if power == 0:
-        register = [1 << bit for bit in range(_REGISTER_BITS)]
-        for _ in range(8):
-            register = [value >> 1 ^ (_POLYNOMIAL if value & 1 else 0) for value in register]
-        return _tables(register)
-    half = _zeros(power - 1)
-    return _tables([_apply(half, _apply(half, 1 << bit)) for bit in range(_REGISTER_BITS)])
-
-
-def _tables(columns: Sequence[int]) -> Tables:
-    """From what becomes of each bit to what becomes of each value of each byte."""
-    tables = []
-    for first in range(0, _REGISTER_BITS, 8):
-        table = [0]
-        for column in columns[first : first + 8]:
-            table += [value ^ column for value in table]
-        tables.append(tuple(table))
-    return tuple(tables)
-
-
-def _apply(tables: Tables, value: int) -> int:
-    a, b, c, d = tables
-    return a[value & 255] ^ b[value >> 8 & 255] ^ c[value >> 16 & 255] ^ d[value >> 24]
+@compiled
+def _product(a: np.uint32, b: np.uint32) -> np.uint32:
+    """Multiply two polynomials modulo P: for each power of x in `a`, add b times it."""
+    total = np.uint32(0)
+    for bit in range(32):
+        if a >> np.uint32(31 - bit) & np.uint32(1):
+            total ^= b
+        b = (b >> np.uint32(1)) ^ (np.uint32(_POLYNOMIAL) * (b & np.uint32(1)))
+    return total

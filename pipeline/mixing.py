@@ -52,12 +52,25 @@ def peak(x: FloatArray) -> float:
 
 @compiled
 def integer_energy(x: Pcm) -> int:
-    """Return Σ x[i]², exactly; (n,) int16."""
+    """Return Σ x[i]², exactly; (n,) int16. Two squares fit into 32 bits, without their sign."""
     total = np.int64(0)
-    for i in range(len(x)):
-        value = np.int32(x[i])
-        total += np.int64(value * value)
+    paired = len(x) // 2 * 2
+    for i in range(0, paired, 2):
+        first, second = np.int32(x[i]), np.int32(x[i + 1])
+        total += np.int64(np.uint32(first * first) + np.uint32(second * second))
+    for i in range(paired, len(x)):
+        value = np.int64(x[i])
+        total += value * value
     return int(total)
+
+
+@compiled
+def highest(x: Pcm) -> int:
+    """Return the largest |x[i]|; (n,) int16; 0 for none."""
+    top, bottom = np.int16(0), np.int16(0)
+    for i in range(len(x)):
+        top, bottom = max(top, x[i]), min(bottom, x[i])
+    return int(max(np.int64(top), -np.int64(bottom)))
 
 
 @compiled

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.mixing import add_saturating, floor_scaled, integer_energy
+from pipeline.exact_floor import floor_product
+from pipeline.mixing import add_saturating, integer_energy
 
 Pcm = npt.NDArray[np.int16]
 _FULL_SCALE = 32768.0
@@ -28,7 +29,7 @@ def ms_to_frame(milliseconds: int, sample_rate_hz: int) -> int:
 def apply_gain(x: Pcm, gain_db: float) -> Pcm:
     """Return ⌊clip(x · 10^(gain/20), −32768, 32767)⌋; any shape."""
     out = np.empty(x.shape, dtype=np.int16)
-    floor_scaled(x.reshape(-1), 10.0 ** (gain_db / 20.0), out.reshape(-1))
+    floor_product(x.reshape(-1), 10.0 ** (gain_db / 20.0), out.reshape(-1))
     return out
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import signal
 
-from pipeline import mixing
+from pipeline import exact_floor, mixing
 from pipeline.biquads import filter_biquads
 from pipeline.effects import filters
 
@@ -70,6 +70,53 @@ def test_floor_and_saturation(x: np.ndarray, factor: float) -> None:
     mixing.add_saturating(x, out)
     summed = np.clip(wide + x, -32768, 32767)
     np.testing.assert_array_equal(out, summed.astype(np.int16))
+
+
+ALL = np.arange(-32768, 32768).astype(np.int16)
+FACTORS = (
+    0.0,
+    0.1,
+    0.25,
+    1 / 3,
+    0.5,
+    1 - 2**-53,
+    1.0,
+    1 + 2**-52,
+    1.7,
+    2.0,
+    7 / 3,
+    10.0,
+    32767.0,
+    1e300,
+)
+
+
+@settings(max_examples=300)
+@given(
+    factor=st.sampled_from(FACTORS) | st.floats(0, 2) | st.floats(0, 40_000),
+    peak=st.integers(0, 32768),
+)
+def test_floors_by_parts_are_those_of_doubles(factor: float, peak: int) -> None:
+    x = ALL[np.abs(ALL.astype(int)) <= peak]
+    expected, out = np.empty_like(x), np.empty_like(x)
+    mixing.floor_scaled(x, factor, expected)
+    exact_floor.floor_product(x, factor, out)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_a_factor_whose_products_come_close_to_integers_is_left_to_doubles() -> None:
+    close = (1234.0 + 2.0**-33) / 20_001
+    assert exact_floor._clear(20_000, close) and not exact_floor._clear(20_001, close)
+    assert exact_floor._clear(32_768, 0.1), "tenths are integers in doubles or far from them"
+    expected, out = np.empty_like(ALL), np.empty_like(ALL)
+    mixing.floor_scaled(ALL, close, expected)
+    exact_floor.floor_product(ALL, close, out)
+    np.testing.assert_array_equal(out, expected)
+
+
+@given(x=PCM)
+def test_highest(x: np.ndarray) -> None:
+    assert mixing.highest(x) == np.abs(x.astype(int)).max(initial=0)
 
 
 @settings(deadline=None)
