@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import google_crc32c
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import files
@@ -31,7 +32,7 @@ from beam_jobs.runners import DEFAULT_NUM_WORKERS, Engine
 from beam_jobs.watching import Progress, watched
 from pipeline.activity import SETTINGS_VERSION
 from pipeline.bank_part import BankPart, decode_files, plan_parts
-from pipeline.clip_bank import BANK_VERSION, INDEX_NAME, REJECTS_NAME, ClipBank, bank_index
+from pipeline.clip_bank import BANK_VERSION, INDEX_NAME, REJECTS_NAME, ClipBank, Pack, bank_index
 from pipeline.lock_file import held_alone
 from pipeline.material import SourceFile, list_material, material_fingerprint
 from schemas.canonical import digest
@@ -67,7 +68,7 @@ class MakePart(beam.DoFn):
         clips: list[dict[str, Any]] = []
         hashes: list[str] = []
         rejects: list[dict[str, Any]] = []
-        position = 0
+        position = crc = 0
         with files.replace_atomically(files.join(self._folder, _pack_name(index))) as pack:
             decoded = decode_files(
                 sources,
@@ -80,13 +81,15 @@ class MakePart(beam.DoFn):
                 for clip, samples in found:
                     data = samples.astype("<i2").tobytes()
                     pack.write(data)
+                    crc = google_crc32c.extend(crc, data)
                     hashes.append(hashlib.sha256(data).hexdigest())
                     place = {"pack": _pack_name(index), "first_sample": position}
                     clips.append(clip.to_json() | place)
                     position += len(samples)
                 if progress is not None:
                     progress(done, len(sources))
-        return {"clips": clips, "hashes": hashes, "rejects": rejects, "num_bytes": 2 * position}
+        written = asdict(Pack(2 * position, f"{crc:08x}"))
+        return {"clips": clips, "hashes": hashes, "rejects": rejects, "pack": written}
 
 
 class _MakeParts(beam.PTransform):
@@ -201,25 +204,25 @@ def _close(recipe: Recipe, root: str, folder: str, parts: Sequence[BankPart]) ->
     clips: list[Clip] = []
     hashes: list[str] = []
     rejects: list[Reject] = []
-    pack_bytes: dict[str, int] = {}
+    packs: dict[str, Pack] = {}
     for part in parts:
         rows = json.loads(files.read_text(files.join(folder, _rows_name(part.index))))
         clips += [Clip(**row) for row in rows["clips"]]
         hashes += rows["hashes"]
         rejects += [Reject(**row) for row in rows["rejects"]]
         if rows["clips"]:
-            pack_bytes[_pack_name(part.index)] = rows["num_bytes"]
+            packs[_pack_name(part.index)] = Pack(**rows["pack"])
     _require_usable(recipe, clips, rejects)
-    index = bank_index(clips, hashes, rate_hz=recipe.sample_rate_hz, pack_bytes=pack_bytes)
+    index = bank_index(clips, hashes, rate_hz=recipe.sample_rate_hz, packs=packs)
     target = files.join(root, index["digest"][:16])
     if not is_bank(target):
         files.make_folder(target)
         for part in parts:
             name, source = _pack_name(part.index), files.join(folder, _pack_name(part.index))
             if files.exists(source):  # else the build that was killed had moved it
-                if name in pack_bytes:
+                if name in packs:
                     files.rename(source, files.join(target, name))
-            elif name in pack_bytes and not files.exists(files.join(target, name)):
+            elif name in packs and not files.exists(files.join(target, name)):
                 files.delete([files.join(folder, _rows_name(part.index))])
                 raise DatasetError(
                     f"{name} is neither in {folder} nor in {target}",

@@ -175,7 +175,13 @@ class MakeClipShard(ShardMaker):
         first = dict(reversed(records))  # of equal ids the least record
         clips = [StoredClip(first[clip_id]) for clip_id in sorted(first)]
         whole = replace(spec, stop=len(clips))
-        report = write_shard(whole, out=self._job.out, source=clips, kind=self.kind)
+        report = write_shard(
+            whole,
+            out=self._job.out,
+            source=clips,
+            kind=self.kind,
+            require=self.require_ours,
+        )
         return replace(report, rejects=_there_twice([clip_id for clip_id, _ in records]))
 
     def _places(self, spec: ShardSpec) -> list[tuple[Part, dict[str, Any]]]:

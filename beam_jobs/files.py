@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -109,8 +109,7 @@ def copy_to_local(path: str, target: Path) -> None:
     wanted = _size(path)
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".fetching-", delete=False) as copy:
         try:
-            with open_bytes(path) as source:
-                _copy(source, copy, path)
+            _copy(path, copy)
             if copy.tell() != wanted:
                 raise OSError(f"it ended after {copy.tell()} of {wanted} bytes")
             copy.flush()
@@ -120,9 +119,10 @@ def copy_to_local(path: str, target: Path) -> None:
             raise
 
 
-def _copy(source: BinaryIO, copy: Any, path: str) -> None:
+def _copy(path: str, copy: Any) -> None:
     try:
-        shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+        with open_bytes(path) as source:
+            shutil.copyfileobj(source, copy, _CHUNK_BYTES)
     except OSError:
         raise
     except Exception as error:  # each store's client has its own
@@ -233,10 +233,14 @@ def _size(path: str) -> int:
 
 
 @contextlib.contextmanager
-def replace_atomically(path: str) -> Iterator[BinaryIO]:
+def replace_atomically(path: str, require: Callable[[], None] = lambda: None) -> Iterator[BinaryIO]:
     """Open a temporary file for writing and rename it to `path` on success.
 
     On failure the temporary file is removed and `path` is as it was.
+
+    Args:
+        path: the file.
+        require: called once all is written; raises where it may not be renamed any more.
     """
     temporary = f"{path}{TEMPORARY_MARK}{uuid.uuid4().hex}"
     try:
@@ -244,6 +248,7 @@ def replace_atomically(path: str) -> Iterator[BinaryIO]:
             temporary, compression_type=CompressionTypes.UNCOMPRESSED
         ) as file:
             yield file
+        require()
         _systems(path).rename([temporary], [path])
     except BaseException:
         with contextlib.suppress(Exception):

@@ -86,13 +86,15 @@ def close(
     *,
     max_reject_fraction: float,
     needs_records: bool = False,
+    differences: Mapping[str, str],
 ) -> None:
     """Write the manifest, or `failures.json` if a shard failed or too many examples did.
 
     `rejects.jsonl` has a line for each example that could not be made. With `needs_records` it is
-    a failure that none could.
+    a failure that none could; so is each of `differences` (report_check.py).
     """
     failures = {report.name: report.error for report in reports if report.status == "failed"}
+    failures |= differences
     rejects = sorted((reject for report in reports for reject in report.rejects), key=astuple)
     if rejects:
         lines = [json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in rejects]
@@ -111,7 +113,9 @@ def close(
     if failures:
         text = json.dumps(failures, indent=1, sort_keys=True) + "\n"
         files.write_text(files.join(out, FAILURES_NAME), text)
+        files.delete([files.join(out, MANIFEST_NAME)])
     else:
+        files.delete([files.join(out, FAILURES_NAME)])
         files.write_text(files.join(out, MANIFEST_NAME), manifest().to_json())
 
 

@@ -56,7 +56,7 @@ def examine(job: ShardJob) -> State:
     if not files.exists(manifest_path):
         return "unfinished"
     manifest = job.manifest(files.read_text(manifest_path), where=manifest_path)
-    there = _existing_shards(job)
+    there = existing_shards(job)
     whole = all(there.get(entry.name) == entry.num_bytes for entry in manifest.shards)
     return "complete" if whole else "unfinished"
 
@@ -116,10 +116,10 @@ def require_ours(job: ShardJob) -> None:
     Where there are no locks, as in object stores, or where workers outlive the job that holds one.
 
     Raises:
-        DatasetError: `job.json` is another job's.
+        DatasetError: `job.json` is another job's, or gone.
     """
     path = files.join(job.out, JOB_NAME)
-    if files.exists(path) and json.loads(files.read_text(path)) != job.identity:
+    if not files.exists(path) or json.loads(files.read_text(path)) != job.identity:
         raise DatasetError(
             f"another job has taken over {job.out}",
             fix="stop one of them; the same command goes on or says what is there",
@@ -144,8 +144,8 @@ def bytes_written(out: str) -> int:
     return sum(size for split in FOLDERS for size in _in_split(out, split).values())
 
 
-def _existing_shards(job: ShardJob) -> dict[str, int]:
-    """{shard name: bytes} of the wanted shards that are there under their final names."""
+def existing_shards(job: ShardJob) -> dict[str, int]:
+    """Return {shard name: bytes} of the wanted shards that are there under their final names."""
     there: dict[str, int] = {}
     for split in sorted({shard.split for shard in job.shards}):
         for path, size in _in_split(job.out, split).items():

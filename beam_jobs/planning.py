@@ -32,6 +32,7 @@ from pipeline.plan_counts import PlanCounts, count_plans, summed_plans
 from pipeline.scene_planner import ScenePlanner
 from pipeline.splits import split_clips
 from schemas.dataset import ShardSpec
+from schemas.errors import RequestError
 from schemas.recipe import SPLITS, Recipe
 
 _S_IN_HOUR = 3600.0
@@ -76,7 +77,7 @@ def plan_only(
     planners = {split: _planner(recipe, clips, split) for split in splits}  # refuses what can't be
     with _exchange(engine.options) as path:
         engine.run(engine.pipeline(PlanScenes(job, path)))
-        rows = json.loads(files.read_text(path)) if job.shards else []
+        rows = _handed_over(path) if job.shards else []
     seconds = time.monotonic() - began_s
     found = {row["split"]: _described(row, planners[row["split"]], clips) for row in rows}
     scenes = sum(values["scenes"] for values in found.values())
@@ -152,6 +153,17 @@ def _exchange(options: PipelineOptions) -> Iterator[str]:
             yield path
         finally:
             files.delete([path])
+
+
+def _handed_over(path: str) -> list[dict[str, Any]]:
+    if not files.exists(path):
+        raise RequestError(
+            f"the workers wrote their sum to {path}, and it isn't here",
+            expected="a folder that this machine and all workers share",
+            fix="name one, or a URI, by --temp_location=…",
+        )
+    rows: list[dict[str, Any]] = json.loads(files.read_text(path))
+    return rows
 
 
 def _described(row: dict[str, Any], planner: ScenePlanner, bank: ClipBank) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def run_job(
     lock: str,
     bytes_each: float,
     overwrite: bool = False,
+    require: Callable[[], None] = lambda: None,
     prepare: Callable[[], None] = lambda: None,
     progress: Progress | None = None,
 ) -> bool:
@@ -38,6 +39,7 @@ def run_job(
         lock: the folder that other jobs are kept out of.
         bytes_each: about how long a record is, for progress: engines differ, bytes don't.
         overwrite: replace what the folder holds if it is of another recipe.
+        require: called once nobody else can be at work; raises where the job is no longer wanted.
         prepare: called before the pipeline is run.
         progress: called with (examples done, examples in all).
 
@@ -50,6 +52,7 @@ def run_job(
     if engine.is_dry_run:
         engine.run(pipeline)  # ends by JobNotStarted; nothing was written
     with output_state.alone(lock):
+        require()
         try:
             state = output_state.examine(job)
         except WakebeamError:

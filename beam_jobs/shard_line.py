@@ -1,14 +1,17 @@
 """A job that makes shards, as a Beam pipeline: one straight line, which every engine does right.
 
-    shard specs → Reshuffle → whole shard (temporary name, rename) → ShardReport → manifest last
+    shard specs → Reshuffle → whole shard (temporary name, rename) → ShardReport
+      → Reshuffle → what failed, once more → all reports → manifest last
 
-A bundle is one whole shard, and only reports travel between workers. What the data set is, is said
-by the reports alone: Beam's metrics may count twice, or not at all. A failure that may pass is
-tried again; what remains of them is reported by the shard's name.
+An element is one whole shard, and only reports travel between workers. What the data set is, is
+said by the reports alone, each held against the plan: Beam's metrics may count twice, or not at
+all. A failure that may pass is tried again by the same worker, then by another; what remains of
+them is reported by the shard's name.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,10 +22,14 @@ from beam_jobs import files, output_state
 from beam_jobs.gathering import as_list
 from beam_jobs.job import ClosingManifest, ShardJob
 from beam_jobs.manifest_writer import close
-from beam_jobs.shard_writer import RecordKind, read_shard, write_shard
+from beam_jobs.report_check import differences, one_each
+from beam_jobs.shard_writer import RecordKind, made_or_reason, read_shard, write_shard
 from schemas.dataset import ShardReport, ShardSpec
 from schemas.errors import DatasetError, WakebeamError
 from schemas.scene import example_id
+
+_PAUSES_S = (0.1, 0.5)
+"""Before a worker's second and third try."""
 
 
 class ShardLine(beam.PTransform):
@@ -55,6 +62,8 @@ class ShardLine(beam.PTransform):
             | "Shard specs" >> self._first  # ShardSpec
             | "Spread" >> beam.Reshuffle()
             | "Make shards" >> beam.ParDo(self._make)  # ShardReport
+            | "Spread again" >> beam.Reshuffle()
+            | "Make what failed" >> beam.ParDo(_MakeAgain(self._make))  # ShardReport
             | "Gather reports" >> beam.CombineGlobally(as_list).without_defaults()
             | "Close" >> beam.ParDo(self._close)  # folder
         )
@@ -84,28 +93,47 @@ class ShardMaker(beam.DoFn):
         """Report on a shard that is there, or raise DatasetError."""
         digest = self._job.recipe_digest
         wanted = [(example_id(spec.split, i), digest) for i in range(spec.start, spec.stop)]
-        return read_shard(spec, out=self._job.out, kind=self.kind, wanted=wanted)
+
+        def why_missing(place: int) -> str:
+            made = made_or_reason(self._source_of(spec.split), spec.start + place)
+            return made if isinstance(made, str) else ""
+
+        return read_shard(
+            spec, out=self._job.out, kind=self.kind, wanted=wanted, why_missing=why_missing
+        )
 
     def write(self, spec: ShardSpec) -> ShardReport:
         """Make a shard."""
-        if spec.split not in self._sources:
-            self._sources[spec.split] = self.source(spec.split)
-        source = self._sources[spec.split]
-        return write_shard(spec, out=self._job.out, source=source, kind=self.kind)
+        return write_shard(
+            spec,
+            out=self._job.out,
+            source=self._source_of(spec.split),
+            kind=self.kind,
+            require=self.require_ours,
+        )
+
+    def specs(self) -> dict[str, ShardSpec]:
+        """Return the job's shards by name."""
+        return {spec.name: spec for spec in self._job.shards}
+
+    def require_ours(self) -> None:
+        """Raise DatasetError where another job has taken over."""
+        output_state.require_ours(self._job)
 
     def process(self, spec: ShardSpec | ShardReport) -> Iterator[ShardReport]:
         """Make, or check and keep, one shard; a failure is tried again before it is reported."""
         if isinstance(spec, ShardReport):
             yield spec
             return
-        for again in (True, True, False):
+        for pause_s in (*_PAUSES_S, None):
             try:
                 report = self._kept(spec)
                 if report is None:
-                    output_state.require_ours(self._job)
+                    self.require_ours()
                     report = self.write(spec)
             except Exception as error:
-                if again and not isinstance(error, WakebeamError):
+                if pause_s is not None and not isinstance(error, WakebeamError):
+                    time.sleep(pause_s)
                     continue
                 yield failed(error, spec.name, spec.split, spec.shard_index)
                 return
@@ -118,6 +146,11 @@ class ShardMaker(beam.DoFn):
         Metrics.counter("wakebeam", "shards_reused" if report.reused else "shards_made").inc()
         Metrics.counter("wakebeam", "bytes").inc(report.num_bytes)
 
+    def _source_of(self, split: str) -> Sequence[Any]:
+        if split not in self._sources:
+            self._sources[split] = self.source(split)
+        return self._sources[split]
+
     def _kept(self, spec: ShardSpec) -> ShardReport | None:
         if not files.exists(files.join(self._job.out, spec.name)):
             return None
@@ -125,6 +158,28 @@ class ShardMaker(beam.DoFn):
             return self.read(spec)
         except DatasetError:
             return None  # damaged: made again under the same name
+
+
+class _MakeAgain(beam.DoFn):
+    """ShardReport → ShardReport: what failed is made once more, by whatever worker has it now.
+
+    No local engine tries a failed element again, and one machine whose disk is full would fail
+    every shard that it is given.
+    """
+
+    def __init__(self, make: ShardMaker) -> None:
+        self._make = make
+        self._specs: dict[str, ShardSpec] = {}
+
+    def process(self, report: ShardReport) -> Iterator[ShardReport]:
+        """Pass on what is there."""
+        if report.status != "failed" or not report.split:
+            yield report
+            return
+        if not self._specs:
+            self._make.setup()
+            self._specs = self._make.specs()
+        yield from self._make.process(self._specs[report.name])
 
 
 class SetCloser(beam.DoFn):
@@ -146,13 +201,14 @@ class SetCloser(beam.DoFn):
     def process(self, reports: Iterable[ShardReport]) -> Iterator[str]:
         """Write the file that closes the data set and yield its folder."""
         output_state.require_ours(self._job)
-        reports = list(reports)
+        reports = one_each(reports)
         close(
             self._job.out,
             reports,
             lambda: self.manifest(reports),
             max_reject_fraction=self._job.max_reject_fraction,
             needs_records=self.needs_records,
+            differences=differences(self._job, reports),
         )
         yield self._job.out
 

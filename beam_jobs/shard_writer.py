@@ -69,7 +69,12 @@ class RecordKind:
 
 
 def write_shard(
-    spec: ShardSpec, *, out: str, source: Sequence[Any], kind: RecordKind
+    spec: ShardSpec,
+    *,
+    out: str,
+    source: Sequence[Any],
+    kind: RecordKind,
+    require: Callable[[], None],
 ) -> ShardReport:
     """Write one shard under its final name, or leave nothing there.
 
@@ -78,21 +83,19 @@ def write_shard(
         out: the data set's folder or URI.
         source: the examples of the shard's split.
         kind: what they are.
+        require: called before the shard gets its name; raises where it may not any more.
 
     Raises:
         OSError, BeamIOError, MemoryError, DatasetError: what it needs can't be read or written.
     """
     began_s = time.monotonic()
     counts, rejects = kind.counts(), []
-    with files.replace_atomically(files.join(out, spec.name)) as file:
+    with files.replace_atomically(files.join(out, spec.name), require) as file:
         writer = RecordWriter(file)
         for index in range(spec.start, spec.stop):
-            try:
-                example = source[index]
-            except _NOT_THE_SCENES_FAULT:
-                raise
-            except Exception as error:
-                rejects.append(SceneReject(example_id(spec.split, index), _reason(error)))
+            example = made_or_reason(source, index)
+            if isinstance(example, str):
+                rejects.append(SceneReject(example_id(spec.split, index), example))
                 continue
             writer.write(*example.pieces)
             kind.count_made(counts, example)
@@ -110,8 +113,30 @@ def write_shard(
     )
 
 
+def made_or_reason(source: Sequence[Any], index: int) -> Any | str:
+    """Return an example, or why it can't be made, which a second try must say too.
+
+    Raises:
+        OSError, BeamIOError, MemoryError, DatasetError: nothing that the example is to blame for.
+    """
+    reason = ""
+    for _ in range(2):
+        try:
+            return source[index]
+        except _NOT_THE_SCENES_FAULT:
+            raise
+        except Exception as error:
+            reason = _reason(error)
+    return reason
+
+
 def read_shard(
-    spec: ShardSpec, *, out: str, kind: RecordKind, wanted: Sequence[Any]
+    spec: ShardSpec,
+    *,
+    out: str,
+    kind: RecordKind,
+    wanted: Sequence[Any],
+    why_missing: Callable[[int], str] = lambda _: "",
 ) -> ShardReport:
     """Report on a shard that is already there, checking every record of it.
 
@@ -120,28 +145,31 @@ def read_shard(
         out: the data set's folder or URI.
         kind: what it holds.
         wanted: what `kind.name_of` says of each of its examples.
+        why_missing: from a place in `wanted` to why that example can't be made; empty if it can.
 
     Raises:
         DatasetError: damaged, or not these examples.
     """
-    counts = kind.counts()
+    counts, place = kind.counts(), 0
+    missing: list[int] = []
     with files.open_bytes(files.join(out, spec.name)) as file:
         reader = RecordReader(file, spec.name)
-        for position, record in enumerate(reader):
+        for record in reader:
             example = kind.decode(record)
-            if [kind.name_of(example)] != list(wanted[position : position + 1]):
-                raise DatasetError(
-                    f"record {position} of {spec.name} is {kind.name_of(example)}",
-                    expected=f"{wanted[position] if position < len(wanted) else 'none'}",
-                    fix="delete the shard and run the same command again",
-                )
+            name = kind.name_of(example)
+            while place < len(wanted) and wanted[place] != name:
+                missing.append(place)
+                place += 1
+            if place == len(wanted):
+                raise _other(f"record {reader.num_records - 1} of {spec.name} is {name}")
             kind.count_stored(counts, example)
-    if reader.num_records != len(wanted):
-        raise DatasetError(
-            f"{spec.name} holds {reader.num_records} examples",
-            expected=f"{len(wanted)}",
-            fix="delete the shard and run the same command again",
-        )
+            place += 1
+    rejects = []
+    for lacking in (*missing, *range(place, len(wanted))):
+        reason = why_missing(lacking)
+        if not reason:
+            raise _other(f"{spec.name} lacks {wanted[lacking]}")
+        rejects.append(SceneReject(example_id(spec.split, spec.start + lacking), reason))
     return ShardReport(
         name=spec.name,
         split=spec.split,
@@ -151,7 +179,16 @@ def read_shard(
         num_bytes=reader.num_bytes,
         crc32c=reader.crc32c,
         counts_json=json.dumps(counts.to_json(), separators=(",", ":")),
+        rejects=tuple(rejects),
         reused=True,
+    )
+
+
+def _other(what: str) -> DatasetError:
+    return DatasetError(
+        what,
+        expected="the examples of this recipe and material, in order",
+        fix="delete the shard and run the same command again",
     )
 
 

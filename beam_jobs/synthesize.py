@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from pipeline.clip_bank import ClipBank
 from pipeline.recipe_file import load_recipe
 from pipeline.scene_source import SceneSource
 from schemas.dataset import Manifest, plan_shards
+from schemas.errors import RequestError
 from schemas.recipe import Recipe
 
 
@@ -88,12 +90,27 @@ def synthesize(
     clips = open_bank(bank)
     job = SynthesisJob(recipe.model_dump_json(by_alias=True), bank, clips.digest, out)
     if append:
-        job = next_generation(job, clips)
-    elif not overwrite:
+        following = next_generation(job, clips)
+
+        def require_next() -> None:
+            if next_generation(job, clips) != following:
+                raise RequestError(
+                    f"another job has appended to {out} meanwhile",
+                    fix="give the same command again: it adds its examples behind those",
+                )
+
+        return _make(
+            following,
+            clips,
+            engine,
+            out,
+            overwrite=overwrite,
+            progress=progress,
+            require=require_next,
+        )
+    if not overwrite:
         job = job_of_grown(job)
     result = _make(job, clips, engine, out, overwrite=overwrite, progress=progress)
-    if append:
-        return result
     for later in later_generations(out):  # lost shards of theirs are made anew too
         again = _make(later, clips, engine, out, overwrite=False, progress=progress)
         if not again.already_complete:
@@ -109,14 +126,17 @@ def _make(
     *,
     overwrite: bool,
     progress: Progress | None,
+    require: Callable[[], None] = lambda: None,
 ) -> SynthesisResult:
     """Make one generation of the data set at `out`, or find it complete.
 
-    `clips` is the bank that is open; a generation of another one opens its own.
+    `clips` is the bank that is open; a generation of another one opens its own. `require` raises
+    where the job is no longer wanted.
     """
     replaces = overwrite and files.exists(files.join(job.out, output_state.JOB_NAME))
     # Refuses before anything is written, and leaves what is complete alone.
     if not replaces and output_state.examine(job) == "complete":
+        require()
         return SynthesisResult(read_manifest(job.out), True, len(job.shards), 0)
     if clips.digest != job.bank_digest:
         clips = open_bank(job.bank, job.bank_digest)
@@ -135,6 +155,7 @@ def _make(
         SynthesizeScenes(job),
         lock=out,
         overwrite=overwrite,
+        require=require,
         prepare=compile_loops,
         bytes_each=_bytes_each(job),
         progress=progress,

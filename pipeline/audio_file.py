@@ -9,8 +9,10 @@ the wheel doesn't carry, so ffmpeg is called here, with an argument list and loc
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
+import signal
 import struct
 import subprocess
 import tempfile
@@ -46,6 +48,11 @@ MAX_VALUES = 2**30
 """Samples of all channels that a file of the material may have: 6 h in stereo at 24 kHz."""
 _FFMPEG_TIMEOUT_S = 600.0
 _STREAMING_SIZES = (0, 0xFFFFFFFF)
+_THE_FILES_FAULT = {
+    *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL),
+}
+"""Errors that the file would give on any machine, at any time."""
 
 
 def read_audio(path: Path) -> tuple[FloatArray, int]:
@@ -56,6 +63,7 @@ def read_audio(path: Path) -> tuple[FloatArray, int]:
 
     Raises:
         AudioError: empty, not audio, truncated, NaN or infinite samples, unreadable, too long.
+        OSError: the machine's fault and not the file's.
     """
     size, expected = _size(path), 0
     if size == 0:
@@ -191,6 +199,7 @@ def _ffmpeg_blocks(path: Path) -> Iterator[tuple[int, Callable[[int], FloatArray
 
         def require_success() -> None:
             if process.wait() != 0 or header is None:
+                _require_not_killed(process.returncode, path)
                 errors.seek(0)
                 raise AudioError(_ffmpeg_reason(errors.read()))
 
@@ -247,6 +256,7 @@ def _read_with_ffmpeg(path: Path) -> tuple[FloatArray, int]:
         )
     except subprocess.TimeoutExpired as error:
         raise AudioError(f"ffmpeg took more than {_FFMPEG_TIMEOUT_S:.0f} s") from error
+    _require_not_killed(done.returncode, path)
     if done.returncode != 0 or len(done.stdout) <= 44:
         raise AudioError(_ffmpeg_reason(done.stderr))
     segment = pydub.AudioSegment.from_file(io.BytesIO(done.stdout), format="wav")
@@ -269,6 +279,12 @@ def _ffmpeg(path: Path) -> list[str]:
     return [binary, *how, "-i", source, "-vn"]
 
 
+def _require_not_killed(status: int, path: Path) -> None:
+    """Raise OSError where ffmpeg was killed: by somebody, or for want of memory."""
+    if status == -signal.SIGKILL:
+        raise OSError(f"ffmpeg was killed while it read {path}")
+
+
 def _ffmpeg_reason(stderr: bytes) -> str:
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
     reason = lines[-1].rsplit(": ", 1)[-1] if lines else "no sound in it"
@@ -280,6 +296,8 @@ def _size(path: Path) -> int:
         with path.open("rb"):
             return path.stat().st_size
     except OSError as error:
+        if error.errno not in _THE_FILES_FAULT:
+            raise
         raise AudioError(f"can't be opened: {error.strerror or error}") from error
 
 

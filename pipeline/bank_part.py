@@ -3,7 +3,7 @@
 Everything is converted on the way in: mono, the recipe's rate, int16; keywords and negatives cut
 to their active region (unless material.trim is false), backgrounds kept whole, impulse responses
 begun at their direct sound. What can't be used is a Reject with its reason and never stops the
-build.
+build; what this machine is to blame for is none, and does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.material import SourceFile
 from pipeline.material_files import MaterialFiles
 from schemas.canonical import file_digest
 from schemas.clips import Clip, Reject
-from schemas.errors import AudioError
+from schemas.errors import AudioError, MaterialError
 from schemas.recipe import Material
 from schemas.units import FULL_SCALE
 
@@ -101,8 +101,11 @@ def _decode(file: SourceFile, path: Path, rate: int, material: Material) -> tupl
         level = active_level_dbfs(samples.astype(np.float32) / np.float32(FULL_SCALE), rate)
     except AudioError as error:
         return error.received
-    except MemoryError:
-        return "too large for this machine's memory"
+    except MemoryError as error:  # no reject: a larger machine would have made another bank
+        raise MaterialError(
+            f"{file.clip_id} is too large for this machine's memory",
+            fix="cut it, leave it out, or build the bank where there is more",
+        ) from error
     content = file_digest(path)
     peak = int(np.abs(samples.astype(np.int32)).max())
     clip = Clip(

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
@@ -27,9 +28,18 @@ from schemas.clips import Clip, Reject
 from schemas.errors import DatasetError
 
 Pcm = npt.NDArray[np.int16]
-BANK_VERSION = 4
+BANK_VERSION = 5
 INDEX_NAME, REJECTS_NAME = "index.json", "rejects.json"
 _NOT_CONTENT = ("pack", "first_sample")
+_CHUNK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """What a pack must be: its size, and the CRC32C of its bytes, eight hex digits."""
+
+    num_bytes: int
+    crc32c: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class ClipBank:
         sample_rate_hz: of all clips.
         clips: sorted by clip id.
         rejects: files that can't be used, with reasons.
-        pack_bytes: {name of a pack: its size}.
+        packs: by the name of a pack, what it must be.
         fetch: brings the pack of that name into `directory`; None: all are there.
         location: where others open it: folder or URI.
     """
@@ -52,7 +62,7 @@ class ClipBank:
     sample_rate_hz: int
     clips: tuple[Clip, ...]
     rejects: tuple[Reject, ...]
-    pack_bytes: dict[str, int]
+    packs: dict[str, Pack]
     fetch: Callable[[str], None] | None = field(default=None, compare=False)
     location: str = ""
 
@@ -71,10 +81,10 @@ class ClipBank:
                 raise ValueError(f"version {index['version']} is not known")
             clips = tuple(Clip(**row) for row in index["clips"])
             rejects = tuple(Reject(**row) for row in read_json(directory / REJECTS_NAME, []))
-            packs: dict[str, int] = index["packs"]
-            for name, num_bytes in packs.items():
+            packs = {name: Pack(**row) for name, row in index["packs"].items()}
+            for name, pack in packs.items():
                 path = directory / name
-                if (path.exists() or fetch is None) and path.stat().st_size != num_bytes:
+                if (path.exists() or fetch is None) and path.stat().st_size != pack.num_bytes:
                     raise ValueError(f"{name} has another size than the index says")
             return cls(
                 directory=directory,
@@ -82,7 +92,7 @@ class ClipBank:
                 sample_rate_hz=index["sample_rate_hz"],
                 clips=clips,
                 rejects=rejects,
-                pack_bytes=packs,
+                packs=packs,
                 fetch=fetch,
                 location=location or str(directory),
             )
@@ -112,33 +122,51 @@ class ClipBank:
         Raises:
             DatasetError: its pack could not be fetched.
         """
-        pack = self._packs.get(clip.pack)
+        pack = self._samples.get(clip.pack)
         if pack is None:
-            pack = self._packs[clip.pack] = self._mapped(clip.pack)
+            pack = self._samples[clip.pack] = self._mapped(clip.pack)
         return pack[clip.first_sample : clip.first_sample + clip.num_samples]
+
+    def require_whole(self) -> None:
+        """Read every pack through.
+
+        Raises:
+            DatasetError: one isn't what the index says, or could not be fetched.
+        """
+        for name, wanted in self.packs.items():
+            self._mapped(name)
+            if crc32c_of(self.directory / name) != wanted.crc32c:
+                raise DatasetError(
+                    f"{self.directory / name} is damaged: its checksum is not that of the index",
+                    fix="delete the folder and run the same command again, which builds it anew",
+                )
 
     @cached_property
     def _by_id(self) -> dict[str, Clip]:
         return {clip.clip_id: clip for clip in self.clips}
 
     @cached_property
-    def _packs(self) -> dict[str, Pcm]:
+    def _samples(self) -> dict[str, Pcm]:
         return {}
 
     def _mapped(self, name: str) -> Pcm:
         path = self.directory / name
         if self.fetch is not None and not path.exists():
             self.fetch(name)
-        if path.stat().st_size != self.pack_bytes[name]:
+        wanted = self.packs[name]
+        # A copy is read through once: it may lie there since long, in a temporary folder.
+        if path.stat().st_size != wanted.num_bytes or (
+            self.fetch is not None and crc32c_of(path) != wanted.crc32c
+        ):
             raise DatasetError(
-                f"{path} has another size than the index says",
+                f"{path} is not what the index says",
                 fix="delete its folder and run the same command again",
             )
         return np.asarray(np.memmap(path, dtype="<i2", mode="r"))  # slices of a memmap cost more
 
 
 def bank_index(
-    clips: Sequence[Clip], hashes: Sequence[str], *, rate_hz: int, pack_bytes: dict[str, int]
+    clips: Sequence[Clip], hashes: Sequence[str], *, rate_hz: int, packs: dict[str, Pack]
 ) -> dict[str, Any]:
     """Return what `index.json` holds.
 
@@ -146,7 +174,7 @@ def bank_index(
         clips: of all packs.
         hashes: SHA-256 of each one's samples.
         rate_hz: of all clips.
-        pack_bytes: {name of a pack: its size}.
+        packs: by name.
     """
     order = sorted(range(len(clips)), key=lambda i: clips[i].clip_id)
     rows = [clips[i].to_json() for i in order]
@@ -156,9 +184,18 @@ def bank_index(
         "version": BANK_VERSION,
         "digest": digest([BANK_VERSION, SETTINGS_VERSION, rate_hz, content, ordered]),
         "sample_rate_hz": rate_hz,
-        "packs": pack_bytes,
+        "packs": {name: asdict(pack) for name, pack in packs.items()},
         "clips": rows,
     }
+
+
+def crc32c_of(path: Path) -> str:
+    """Return the CRC32C of a file, eight hex digits."""
+    crc = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            crc = google_crc32c.extend(crc, chunk)
+    return f"{crc:08x}"
 
 
 def read_json(path: Path, otherwise: Any) -> Any:

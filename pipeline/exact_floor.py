@@ -1,7 +1,7 @@
 """⌊x · f⌋ of 16-bit samples as doubles give it, reckoned in 32-bit integers: in half the time.
 
-For f < 2^15 let w = ⌈2^15 / max(f, 1)⌉: all |x| ≥ w are clipped, so x is first kept within ±w. Write
-f = f' · 2^e, with e = 0 where f < 1 and else the e for which ½ ≤ f' < 1, and
+For f < 2^15 let w = ⌈2^15 / max(f, 1)⌉: all |x| ≥ w are clipped, so x is first kept within ±w.
+Write f = f' · 2^e, with e = 0 where f < 1 and else the e for which ½ ≤ f' < 1, and
 
     F = round(f' · 2^42) = h · 2^28 + m · 2^14 + l,    v = x · 2^e.
 
@@ -9,7 +9,8 @@ A floor of a floor is the floor of both, so the loop takes
 
     ⌊(v·h + ⌊(v·m + ⌊(v·l + 2^17) / 2^14⌋) / 2^14⌋) / 2^14⌋  =  ⌊(v·F + 2^17) / 2^42⌋.
 
-No step leaves 32 bits: |v| < 2^16.6, as w · 2^e ≤ (2^15 / f + 1) · 2^e, and |v·h| / 2^14 ≤ |x·f| < 2^16.
+No step leaves 32 bits: |v| < 2^16.6, as w · 2^e ≤ (2^15 / f + 1) · 2^e, and |v·h| / 2^14 ≤ |x·f|,
+which is below 2^16.
 
 *Equal to the doubles'.* F is ½ off at most, so (v·F + 2^17) / 2^42 lies above x·f by 2^-25, give or
 take 2^-26. The double product p lies within 2^-37 of x·f. If p is an integer, both floors are p; if

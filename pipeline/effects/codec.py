@@ -45,7 +45,12 @@ def _through(
     decode = [program, *quiet, *_CONTAINER, "-i", "-", *raw, "-"]
     data = pcm
     for command in (encode, decode):
-        done = subprocess.run(command, input=data, capture_output=True, timeout=_TIMEOUT_S)
+        try:
+            done = subprocess.run(command, input=data, capture_output=True, timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:  # a busy machine's fault, never the clip's
+            raise OSError(f"ffmpeg took more than {_TIMEOUT_S:.0f} s on codec {codec}") from error
+        if done.returncode < 0:
+            raise OSError(f"ffmpeg was ended by signal {-done.returncode} on codec {codec}")
         if done.returncode != 0:
             raise AudioError(
                 f"ffmpeg failed on codec {codec}: {done.stderr.decode(errors='replace')[-300:]}"

@@ -42,8 +42,8 @@ def test_many_parts_on_two_workers_give_the_bank_of_one_part(tmp_path, monkeypat
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     assert not reused
-    assert len(whole.pack_bytes) == 1
-    assert len(parted.pack_bytes) == 5
+    assert len(whole.packs) == 1
+    assert len(parted.packs) == 5
     assert parted.digest == whole.digest, "parts are no part of the content"
     assert _content(parted) == _content(whole)
     assert parted.rejects == whole.rejects
@@ -87,7 +87,7 @@ def test_a_killed_build_goes_on_with_the_parts_that_are_done(tmp_path, monkeypat
     bank, _ = open_or_build_bank(
         job_recipe(), base_dir=tmp_path, bank_root=root, beam_arguments=arguments
     )
-    assert len(made) == len(bank.pack_bytes) - len(kept)
+    assert len(made) == len(bank.packs) - len(kept)
     calm = build_bank(job_recipe(), base_dir=tmp_path, bank_root=tmp_path / "calm")
     assert bank.digest == calm.digest
     assert _content(bank) == _content(calm)
