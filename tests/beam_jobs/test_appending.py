@@ -98,6 +98,26 @@ def test_readers_see_a_generation_only_when_it_is_whole(bank, tmp_path, monkeypa
     assert json.loads((half / "manifest.json").read_text())["first_example"]["train"] == 24
 
 
+def test_two_that_append_at_once_never_take_one_for_the_other(bank, tmp_path, monkeypatch) -> None:
+    import beam_jobs.synthesize as module
+
+    out = str(tmp_path / "data")
+    synthesize(job_recipe(), bank.directory, out, num_workers=1)
+    real = module.run_job
+
+    def late(*values, **more):
+        monkeypatch.setattr(module, "run_job", real)
+        synthesize(_more(11), bank.directory, out, num_workers=1, append=True)
+        return real(*values, **more)
+
+    monkeypatch.setattr(module, "run_job", late)
+    with pytest.raises(RequestError, match="another job has appended"):
+        synthesize(_more(11), bank.directory, out, num_workers=1, append=True)
+    result = synthesize(_more(11), bank.directory, out, num_workers=1, append=True)
+    assert not result.already_complete
+    assert len(read_dataset(out).manifests) == 3
+
+
 def test_damage_in_a_generation_is_found_and_mended(bank, tmp_path) -> None:
     out = str(tmp_path / "data")
     synthesize(job_recipe(), bank.directory, out, num_workers=1)

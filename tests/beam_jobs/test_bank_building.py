@@ -52,6 +52,46 @@ def test_many_parts_on_two_workers_give_the_bank_of_one_part(tmp_path, monkeypat
     assert not list((tmp_path / "many").glob("building-*"))
 
 
+@pytest.mark.parametrize(
+    "fault, named",
+    [(OSError(5, "Input/output error"), "Input/output error"), (MemoryError(), "memory")],
+)
+def test_the_machines_faults_end_the_build_and_are_no_rejects(
+    tmp_path, monkeypatch, fault: BaseException, named: str
+) -> None:
+    material(tmp_path)
+    real = Path.open
+
+    def failing(path, *mode, **more):
+        if path.name == "0.wav" and path.parent.name == "other":
+            raise fault
+        return real(path, *mode, **more)
+
+    monkeypatch.setattr(Path, "open", failing)
+    with pytest.raises((OSError, MaterialError), match=named):
+        build_bank(job_recipe(), base_dir=tmp_path, bank_root=tmp_path / "bank")
+    monkeypatch.undo()
+    bank = build_bank(job_recipe(), base_dir=tmp_path, bank_root=tmp_path / "bank")
+    assert not bank.rejects
+
+
+def test_a_damaged_pack_is_found_where_it_is_copied_or_compared(tmp_path, monkeypatch) -> None:
+    material(tmp_path)
+    bank = build_bank(job_recipe(), base_dir=tmp_path, bank_root=tmp_path / "bank")
+    bank.require_whole()
+    (name,) = bank.packs
+    pack = bank.directory / name
+    damaged = bytearray(pack.read_bytes())
+    damaged[1000] ^= 1
+    pack.write_bytes(damaged)
+    opened = ClipBank.open(bank.directory)
+    with pytest.raises(DatasetError, match="checksum"):
+        opened.require_whole()
+    fetched = ClipBank.open(bank.directory, fetch=lambda _: None)
+    with pytest.raises(DatasetError, match="not what the index says"):
+        fetched.samples(fetched.clips[0])
+
+
 def test_a_killed_build_goes_on_with_the_parts_that_are_done(tmp_path, monkeypatch) -> None:
     material(tmp_path)
     for i in range(300):

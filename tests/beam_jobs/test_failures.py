@@ -110,8 +110,13 @@ def test_a_recipe_may_allow_some_scenes_to_fail(bank, tmp_path, monkeypatch) -> 
     manifest = synthesize(some, bank.directory, str(out), num_workers=1).manifest
     assert manifest.num_rejected == {"train": 2, "validation": 0, "test": 0}
     assert manifest.num_examples("train") == 22
-    assert len((out / "rejects.jsonl").read_text().splitlines()) == 2
+    rejects = (out / "rejects.jsonl").read_text()
+    assert len(rejects.splitlines()) == 2
     assert verify(str(out)).problems == ()
+    (out / "manifest.json").unlink()
+    again = synthesize(some, bank.directory, str(out), num_workers=1)
+    assert (again.num_made, again.manifest.identity()) == (0, manifest.identity())
+    assert (out / "rejects.jsonl").read_text() == rejects, "no shard is made again for them"
 
 
 def test_two_jobs_never_work_on_one_folder(bank, tmp_path) -> None:
@@ -199,6 +204,42 @@ def test_a_failure_that_passes_costs_no_scene(bank, tmp_path, monkeypatch) -> No
     made = synthesize(some, bank.directory, str(tmp_path / "data"), num_workers=1)
     assert len(failed) == 2
     assert made.manifest.identity() == calm.manifest.identity()
+
+
+@pytest.mark.parametrize("times, num_rejected", [(1, 0), (2, 1)])
+def test_a_scene_is_tried_twice_before_it_is_a_reject(
+    bank, tmp_path, monkeypatch, times: int, num_rejected: int
+) -> None:
+    from pipeline.scene_source import SceneSource
+
+    real, failed = SceneSource.__getitem__, []
+
+    def getitem(self, index: int):
+        if index == 3 and self.planner._split == "train" and len(failed) < times:
+            failed.append(index)
+            raise RuntimeError("what nobody has thought of")
+        return real(self, index)
+
+    monkeypatch.setattr(SceneSource, "__getitem__", getitem)
+    some = job_recipe(dataset={"max_reject_fraction": 0.5})
+    made = synthesize(some, bank.directory, str(tmp_path / "data"), num_workers=1)
+    assert made.manifest.num_rejected["train"] == num_rejected
+
+
+def test_an_error_of_a_stores_own_is_a_failure_to_read(tmp_path, monkeypatch) -> None:
+    from beam_jobs import files
+
+    class StoreError(Exception):
+        """As those of S3's and Google's clients, which are no OSError."""
+
+    def refused(path: str):
+        raise StoreError("the token has expired")
+
+    (tmp_path / "pack").write_bytes(b"1234")
+    monkeypatch.setattr(files, "open_bytes", refused)
+    with pytest.raises(OSError, match="the token has expired"):
+        files.copy_to_local(str(tmp_path / "pack"), tmp_path / "copy")
+    assert [path.name for path in tmp_path.iterdir()] == ["pack"]
 
 
 def test_killed_while_the_very_first_file_is_written(bank, tmp_path) -> None:

@@ -173,6 +173,23 @@ def test_verify_finds_every_kind_of_damage(bank, tmp_path) -> None:
     assert result.num_made == 4
 
 
+def test_verify_counts_records_and_names_each_of_many_damaged_ones(bank, tmp_path) -> None:
+    out = tmp_path / "data"
+    synthesize(job_recipe(), bank.directory, str(out), num_workers=1)
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["shards"][0]["num_examples"] += 1
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    (problem,) = verify(str(out)).problems
+    count = manifest["shards"][0]["num_examples"]
+    assert f"holds {count - 1} records, the manifest says {count}" in problem
+    shard = out / manifest["shards"][0]["name"]
+    broken = bytearray(shard.read_bytes() * 6)
+    for at in range(100_000, len(broken), 2 * 6 * 16_000):  # the audio of a record
+        broken[at] ^= 1
+    shard.write_bytes(broken)
+    assert len(verify(str(out)).problems) > 20
+
+
 def test_verify_finds_examples_that_two_shards_hold(bank, tmp_path) -> None:
     out = tmp_path / "data"
     synthesize(job_recipe(), bank.directory, str(out), num_workers=1)
