@@ -97,6 +97,7 @@ class CloseDataset(SetCloser):
             run={
                 "finished_unix_s": round(now_s, 3),
                 "duration_s": round(now_s - self._job.started_unix_s, 3),
+                "worker_s": round(sum(report.seconds for report in reports), 3),
                 "shards_reused": sum(report.reused for report in reports),
             },
         )

@@ -7,7 +7,7 @@
 Every figure is the median of five runs with the spread of all five. Rates are those after start-up:
 from when as many shards are whole as there are workers to the last; the time to the first shard is
 printed too. Peers are measured in the same run, ours and theirs in
-turns, Scaper's after ours. What is written to memory is removed or written over while the clock
+turns, Scaper's after ours. What is written to memory is emptied or written over while the clock
 runs, by us and by pydub: where the system is slow to give memory, nobody would measure anything
 else. `MEMORY_FOLDER` is a folder on a memory file system (else one of huge pages is mounted, or it
 is /dev/shm), `DISK_FOLDER` one on a disk (else the folder for temporary files). The job never calls
@@ -75,7 +75,7 @@ class Place:
         return bank_on_disk(self.folder / str(rate), rate)
 
     def job(self, count: int, scene: dict[str, object], bank: ClipBank, **more: object) -> Timed:
-        """Run a job of `count` scenes; its shards are removed as soon as they are whole.
+        """Run a job of `count` scenes; its shards are emptied as soon as they are whole.
 
         So the memory that they take is used again: a machine may be slow to give more.
         """
