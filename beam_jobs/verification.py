@@ -9,11 +9,15 @@ compared byte by byte. Scenes and the records of other tasks are verified alike.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from beam_jobs import files
 from beam_jobs.date_pairs import PAIRS
@@ -26,12 +30,14 @@ from pipeline.example_codec import decode_example
 from pipeline.scene_source import SceneSource
 from pipeline.tfrecord import RecordReader
 from pipeline.tfrecord_damage import find_damage
-from schemas.dataset import FOLDERS, MANIFEST_NAME, Manifest, ShardEntry
+from schemas.dataset import FOLDERS, MANIFEST_NAME, Manifest, ShardEntry, plan_shards
 from schemas.errors import DatasetError, RequestError
+from schemas.recipe import PLAN_VERSION, Recipe
 from schemas.record_set import RecordManifest, RecordSet
 from schemas.stored_dataset import StoredDataset
 
 Progress = Callable[[int, int], None]
+NameHashes = npt.NDArray[np.uint64]
 _Place = tuple[str, Any, ShardEntry]
 _KINDS = {"dates": PAIRS, "embeddings": CLIPS}
 """What the records of each task are."""
@@ -90,7 +96,7 @@ def verify(
     problems = [text for part in made for text in _missing_and_extra(out, *part)]
     kind = _KINDS[stored.manifest.task] if isinstance(stored, RecordSet) else SCENES
     counts: defaultdict[tuple[str, str], Counts] = defaultdict(kind.counts)
-    seen: set[Any] = set()
+    names: dict[str, NameHashes] = {}
     done = num_records = num_decoded = 0
     sound: list[_Place] = []
     for folder, manifest, entry in entries:
@@ -102,17 +108,16 @@ def verify(
                 sound.append((folder, manifest, entry))
             if deep:
                 try:
-                    ids = _decode_all(path, entry, manifest, kind, counts[folder, entry.split])
-                    num_decoded += len(ids)
-                    if seen & ids:
-                        found.append(f"repeats {len(seen & ids)} examples of other shards")
-                    seen |= ids
+                    hashes = _decode_all(path, entry, manifest, kind, counts[folder, entry.split])
+                    num_decoded += len(hashes)
+                    names[_name(out, folder, entry.name)] = hashes
                 except DatasetError as error:
                     found += [] if found else [str(error)]
             problems += [f"{_name(out, folder, entry.name)}: {text}" for text in found]
         done += entry.num_bytes
         if progress is not None:
             progress(done, total)
+    problems += _repeated(names)
     if deep and not problems:
         problems += _miscounted(out, made, counts)
     wrong, num_rendered = _render(out, sound, render, bank) if render else ([], 0)
@@ -152,17 +157,30 @@ def _missing_and_extra(out: str, folder: str, manifest: Manifest | RecordManifes
         for path in files.sizes(files.join(folder, split))
         if path.endswith(".tfrecord")
     }
+    planned = [
+        f"{_name(out, folder, MANIFEST_NAME)}: {name} is planned and not in it"
+        for name in _planned(manifest)
+        if name not in wanted
+    ]
     missing = [f"{_name(out, folder, name)} is missing" for name in sorted(wanted - there)]
     extra = [
         f"{_name(out, folder, name)} is not in the manifest" for name in sorted(there - wanted)
     ]
-    return missing + extra
+    return planned + missing + extra
+
+
+def _planned(manifest: Manifest | RecordManifest) -> list[str]:
+    """Names of the shards of scenes that a generation's recipe asks for."""
+    if isinstance(manifest, RecordManifest) or manifest.content["plan_version"] != PLAN_VERSION:
+        return []
+    recipe = Recipe.model_validate(manifest.run["recipe"])
+    return [spec.name for spec in plan_shards(recipe, manifest.first_example)]
 
 
 def _decode_all(
     path: str, entry: ShardEntry, manifest: Any, kind: RecordKind, counts: Counts
-) -> set[Any]:
-    """Decode, check and count every record; return what names each."""
+) -> NameHashes:
+    """Decode, check and count every record; return a hash of what names each."""
     names: set[Any] = set()
     with files.open_bytes(path) as file:
         for record in RecordReader(file, entry.name):
@@ -175,7 +193,19 @@ def _decode_all(
             kind.count_stored(counts, example)
     if len(names) != entry.num_examples:
         raise DatasetError(f"holds {len(names)} records", expected=f"{entry.num_examples}")
-    return names
+    hashes = [hashlib.blake2b(repr(name).encode(), digest_size=8).digest() for name in names]
+    return np.frombuffer(b"".join(hashes), dtype=np.uint64)
+
+
+def _repeated(names: Mapping[str, NameHashes]) -> list[str]:
+    """Say which shards hold examples that others hold too; eight bytes an example are kept."""
+    every = np.concatenate([np.empty(0, np.uint64), *names.values()])
+    values, times = np.unique(every, return_counts=True)
+    twice = values[times > 1]
+    shared = {name: int(np.isin(hashes, twice).sum()) for name, hashes in names.items()}
+    return [
+        f"{name}: {n} of its examples lie in another shard too" for name, n in shared.items() if n
+    ]
 
 
 def _miscounted(

@@ -199,8 +199,22 @@ def test_verify_finds_examples_that_two_shards_hold(bank, tmp_path) -> None:
     second |= {key: first[key] for key in ("crc32c", "num_bytes", "num_examples")}
     (out / "manifest.json").write_text(json.dumps(manifest))
     assert verify(str(out)).problems == (), "it is what the manifest says"
-    (found,) = verify(str(out), deep=True).problems
-    assert found.startswith(f"{second['name']}: repeats {first['num_examples']} examples")
+    wanted = f"{first['num_examples']} of its examples lie in another shard too"
+    assert verify(str(out), deep=True).problems == (
+        f"{first['name']}: {wanted}",
+        f"{second['name']}: {wanted}",
+    )
+
+
+def test_verify_finds_what_a_manifest_lacks_of_its_plan(bank, tmp_path) -> None:
+    out = tmp_path / "data"
+    synthesize(job_recipe(), bank.directory, str(out), num_workers=1)
+    manifest = json.loads((out / "manifest.json").read_text())
+    lost = manifest["shards"].pop()
+    (out / lost["name"]).unlink()
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    (problem,) = verify(str(out)).problems
+    assert problem == f"manifest.json: {lost['name']} is planned and not in it"
 
 
 def test_options_that_would_not_do_are_refused_before_anything_is_written(bank, tmp_path) -> None:
