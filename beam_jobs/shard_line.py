@@ -84,6 +84,7 @@ class ShardMaker(beam.DoFn):
     def __init__(self, job: ShardJob) -> None:
         self._job: Any = job
         self._sources: dict[str, Sequence[Any]] = {}
+        self._failing = False  # the last shard failed: the next is tried once, or all would wait
 
     def source(self, split: str) -> Sequence[Any]:
         """Return a split's examples, each a function of its index; asked for once a worker."""
@@ -125,7 +126,7 @@ class ShardMaker(beam.DoFn):
         if isinstance(spec, ShardReport):
             yield spec
             return
-        for pause_s in (*_PAUSES_S, None):
+        for pause_s in (*(() if self._failing else _PAUSES_S), None):
             try:
                 report = self._kept(spec)
                 if report is None:
@@ -135,8 +136,10 @@ class ShardMaker(beam.DoFn):
                 if pause_s is not None and not isinstance(error, WakebeamError):
                     time.sleep(pause_s)
                     continue
+                self._failing = True
                 yield failed(error, spec.name, spec.split, spec.shard_index)
                 return
+            self._failing = False
             self.measure(report)
             yield report
             return
