@@ -122,3 +122,41 @@ def open_recording(tab: Any, name: str) -> None:
         tab.select_option("#label-recording", name)
     shown = "document.getElementById('label-view').dataset.shown"
     wait_until(tab, f"{shown} === {json.dumps(name)}")
+
+
+def drag(tab: Any, begin: float, end: float) -> None:
+    """Drag over the picture, from one share of its width to another."""
+    box = tab.locator("#label-view").bounding_box()
+    for share, act in ((begin, tab.mouse.down), (end, tab.mouse.up)):
+        tab.mouse.move(box["x"] + box["width"] * share, box["y"] + 60, steps=4)
+        act()
+
+
+def wait_for_state(tab: Any, text: str) -> None:
+    """Wait for what the room to label in says of saving."""
+    said = "document.getElementById('label-state').textContent"
+    wait_until(tab, f"{said}.includes({json.dumps(text)})")
+
+
+def wait_until_saved(tab: Any) -> None:
+    """Wait until what was labelled is in the file."""
+    wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+
+
+def another_tab(tab: Any) -> Any:
+    """Open the studio in a second tab of the same browser."""
+    with tab.expect_popup() as opened:
+        tab.evaluate("void window.open(location.href.split('#')[0])")
+    return opened.value
+
+
+def label_sounds(tab: Any, text: str, number: int) -> None:
+    """Label the next sounds that have no label, by keyboard."""
+    before = tab.locator("#label-list li").count()
+    tab.fill("#label-text", text)
+    tab.locator("#label-view").focus()
+    for i in range(1, number + 1):
+        tab.keyboard.press("n")
+        wait_until(tab, "document.querySelectorAll('.candidate').length === 1")
+        tab.keyboard.press("Enter")
+        wait_until(tab, f"document.querySelectorAll('#label-list li').length === {before + i}")

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from tests.audio_factory import write
-from tests.browser import open_page, wait_until
+from tests.browser import open_page
 from tests.wakebeam.studio_client import (
     HOSTILE,
     Studio,
     files_of,
     open_recording,
     studio,
+    wait_until_saved,
 )
 
 
@@ -138,7 +139,7 @@ def test_hostile_names_are_text(open_studio) -> None:
         tab.locator("#label-view").focus()
         tab.keyboard.press("n")
         tab.keyboard.press("Enter")
-        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        wait_until_saved(tab)
         assert tab.locator("main img[src=x]").count() == 0
         assert HOSTILE in tab.locator("#label-list").text_content()
         assert tab.problems == []

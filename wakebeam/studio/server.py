@@ -35,6 +35,7 @@ _FILES = (
     "studio_listen.js",
     "studio_record.js",
     "studio_rooms.js",
+    "studio_saving.js",
     "studio_validation.js",
     "studio_watch.js",
 )
