@@ -129,7 +129,7 @@ ROOMS.label = (() => {
     showSpans();
     const number = ++stretchAsked;
     try {
-      const found = await ask("/api/stretch", { name: doc.name, from_s: from.toFixed(3), to_s: to().toFixed(3), channel: doc.channel });
+      const found = await ask("api/stretch", { name: doc.name, from_s: from.toFixed(3), to_s: to().toFixed(3), channel: doc.channel });
       if (number !== stretchAsked) return;
       waveform(view.querySelector("canvas"), found.lows, found.highs);
       view.querySelector("img").src = found.picture;
@@ -282,7 +282,7 @@ ROOMS.label = (() => {
   // Playing: a stretch at a time, so that any format of recording can be heard.
   function play(begin, end) {
     playing = { begin };
-    audio.src = `/api/sound?${new URLSearchParams({ name: doc.name, from_s: begin.toFixed(3), to_s: Math.max(begin + 0.02, end).toFixed(3), channel: doc.channel })}`;
+    audio.src = `api/sound?${new URLSearchParams({ name: doc.name, from_s: begin.toFixed(3), to_s: Math.max(begin + 0.02, end).toFixed(3), channel: doc.channel })}`;
     audio.play().catch(() => {});
   }
 
@@ -308,7 +308,7 @@ ROOMS.label = (() => {
     audio.pause();
     state("opening …");
     try {
-      const found = SAVING.newDocument(wanted, await ask("/api/recording", { name: wanted }));
+      const found = SAVING.newDocument(wanted, await ask("api/recording", { name: wanted }));
       if (number !== opening) return;
       doc = found;
       proposing = false;
@@ -340,7 +340,7 @@ ROOMS.label = (() => {
     state("listening …");
     showSpans();
     try {
-      const found = await ask("/api/proposals", { name: of.name }, { method: "POST" });
+      const found = await ask("api/proposals", { name: of.name }, { method: "POST" });
       of.proposals = found.filter((one) => !of.labels.some((label) => label.label === one.label && label.onset_s < one.offset_s && label.offset_s > one.onset_s));
       if (of === doc) state(`${of.proposals.length} proposals`);
       if (of === doc && of.proposals.length) reveal(of.proposals[0]);
@@ -397,7 +397,7 @@ ROOMS.label = (() => {
   return {
     enter: async () => {
       try {
-        const { recordings, model, cut } = await ask("/api/recordings");
+        const { recordings, model, cut } = await ask("api/recordings");
         byId("label-propose").hidden = !model;
         byId("label-recording").replaceChildren(...recordings.map((one) => make("option", { value: one.name, textContent: one.name })));
         for (const one of recordings) nameOption(one.name, one.labelled);

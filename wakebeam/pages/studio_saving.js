@@ -34,7 +34,7 @@ const SAVING = (() => {
     of.unsaved = false;
     try {
       if (!of.there) {
-        of.revision = (await put("/api/labels", of.name, of.tab, body)).revision;
+        of.revision = (await put("api/labels", of.name, of.tab, body)).revision;
         of.saved = !of.unsaved;
         if (of.saved) told(of, "saved");
         return AFTER_MS;
@@ -50,7 +50,7 @@ const SAVING = (() => {
     }
     of.unsaved = true;
     try {
-      await put("/api/draft", of.name, of.tab, { labels: JSON.parse(labels) });
+      await put("api/draft", of.name, of.tab, { labels: JSON.parse(labels) });
       told(of, `${of.refusal}; kept as a draft`);
       return labels === JSON.stringify(of.labels) ? 0 : AFTER_MS;
     } catch (error) {
@@ -66,7 +66,7 @@ const SAVING = (() => {
     return !of.unsaved;
   }
 
-  const dropDraft = (name, tab) => put("/api/draft", name, tab, {});
+  const dropDraft = (name, tab) => put("api/draft", name, tab, {});
 
   return {
     // Whatever is saved is saved of this object, whichever is shown by then.
@@ -82,7 +82,7 @@ const SAVING = (() => {
     // As the file is by now; an Error if it can't be read.
     takeTheirs: async (of) => {
       while (of.saving) await of.saving;
-      const found = await ask("/api/recording", { name: of.name });
+      const found = await ask("api/recording", { name: of.name });
       clearTimeout(of.timer);
       Object.assign(of, { timer: null, there: null, unsaved: false, revision: found.revision, labels: found.labels });
       told(of, "as it is there");
