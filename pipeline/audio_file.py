@@ -43,6 +43,12 @@ _LIBSNDFILE_ALONE = frozenset({".wav", ".wave"})
 _SECOND_OPINION = frozenset({".flac"})
 """libsndfile loses sync in some whole FLAC files; ffmpeg reads those to the last sample."""
 
+_FORMATS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,loas,matroska,mov,mp3,"
+    "mpc,mpc8,mpeg,mpegts,nistsphere,ogg,oma,rm,shn,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
+)
+"""What ffmpeg may take a file for: sound that is in it, never a list of other files to read."""
+
 MAX_DURATION_S = 6 * 3600.0
 MAX_VALUES = 2**30
 """Samples of all channels that a file of the material may have: 6 h in stereo at 24 kHz."""
@@ -276,7 +282,7 @@ def _ffmpeg(path: Path) -> list[str]:
     source = "file:" + os.path.abspath(path)
     # Without the CPU's special instructions: lossy decoders round differently with each set.
     how = ["-nostdin", "-v", "error", "-cpuflags", "0", "-protocol_whitelist", "file,pipe"]
-    return [binary, *how, "-i", source, "-vn"]
+    return [binary, *how, "-format_whitelist", _FORMATS, "-i", source, "-vn"]
 
 
 def _require_not_killed(status: int, path: Path) -> None:

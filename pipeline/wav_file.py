@@ -26,9 +26,14 @@ def write_wav(path: Path, samples: npt.NDArray[Any], sample_rate_hz: int) -> Non
 
 @contextlib.contextmanager
 def replaced_wav(path: Path) -> Iterator[Path]:
-    """Yield a temporary name to write to; without an error it becomes `path`. Folders are made."""
+    """Yield a temporary name to write to; without an error it becomes `path`. Folders are made.
+
+    A link that lies at either name is replaced, not followed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".writing")
+    temporary = path.with_name(f".{path.name}.writing")
+    temporary.unlink(missing_ok=True)
+    temporary.open("xb").close()
     try:
         yield temporary
         os.replace(temporary, path)

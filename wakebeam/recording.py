@@ -9,8 +9,12 @@ consent lie beside the takes (`LICENCE.txt`, which `wakebeam` reads into every d
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
 import queue
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,7 +27,7 @@ from models.streaming import as_mono
 from pipeline.activity import find_active
 from pipeline.quality import faults, measure
 from pipeline.text_file import replace_text
-from pipeline.wav_file import replaced_wav, write_wav
+from pipeline.wav_file import replaced_wav
 from schemas.errors import AudioError, RequestError
 from wakebeam.cutting import plain
 from wakebeam.take_watcher import FloatArray, TakeWatcher
@@ -65,10 +69,19 @@ class TakeFolder:
         return len(self._numbers())
 
     def add(self, samples: FloatArray, sample_rate_hz: int) -> Path:
-        """Write the next take."""
-        number = max(self._numbers(), default=0) + 1
-        path = self._folder / f"{self._speaker}__{number:04d}.wav"
-        write_wav(path, samples, sample_rate_hz)
+        """Write the next take; of several who add at once each gets a number of its own."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = self._folder / f".{secrets.token_hex(8)}.writing"
+        try:
+            soundfile.write(temporary, samples, sample_rate_hz, subtype="PCM_16", format="WAV")
+            for number in itertools.count(max(self._numbers(), default=0) + 1):
+                path = self._folder / f"{self._speaker}__{number:04d}.wav"
+                with contextlib.suppress(FileExistsError):
+                    path.open("xb").close()
+                    break
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
         self._made.append(path)
         return path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
@@ -77,3 +78,37 @@ def test_whole_flac_files_that_libsndfile_gives_up_on_are_read(tmp_path, monkeyp
         read_audio(path)
     with pytest.raises(AudioError, match="truncated|not readable"):
         list(stream_audio(path, 16000))
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".ogg", ".xyz"])
+def test_a_list_of_other_files_is_no_sound(tmp_path, suffix: str) -> None:
+    """ffmpeg takes such a list for sound by its content, whatever it is called, and reads on."""
+    write(tmp_path / "secret.wav", burst())
+    (tmp_path / "link.wav").symlink_to(tmp_path / "secret.wav")
+    path = tmp_path / f"list{suffix}"
+    for text in (
+        "ffconcat version 1.0\nfile secret.wav\n",
+        "ffconcat version 1.0\nfile link.wav\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.wav\n#EXT-X-ENDLIST\n",
+    ):
+        path.write_text(text)
+        with pytest.raises(AudioError, match="not readable"):
+            read_audio(path)
+        with pytest.raises(AudioError, match="not readable"):
+            list(stream_audio(path, 16000))
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    ".m4a .mp4 .aac .webm .mka .mov .wma .3gp .amr .ac3 .wv .mp3 .ogg .aiff .au .caf .ts".split(),
+)
+def test_what_ffmpeg_knows_is_read(tmp_path, suffix: str) -> None:
+    """Named as nothing that libsndfile is asked about, so that ffmpeg finds out what it is."""
+    write(tmp_path / "x.wav", burst())
+    made, path = tmp_path / f"x{suffix}", tmp_path / "unknown.weba"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", tmp_path / "x.wav"]
+    how = ["-ar", "8000"] if suffix in (".3gp", ".amr") else []
+    subprocess.run([*command, *how, made], check=True)
+    made.rename(path)
+    x, rate = read_audio(path)
+    assert len(x) / rate == pytest.approx(len(burst()) / 16000, abs=0.2)

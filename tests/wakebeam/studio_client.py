@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import numpy as np
 import soundfile
 
@@ -40,17 +42,31 @@ class Studio:
     def token(self) -> str:
         return self.address.partition("token=")[2]
 
-    def ask(
-        self, method: str, path: str, body: bytes | str | None = None, **headers: str
-    ) -> tuple[int, bytes]:
-        """Ask as a page of the studio would; a header given as "" is left out."""
-        own = {
+    @property
+    def below(self) -> str:
+        """The path of its run, without the last `/`."""
+        return urlsplit(self.address).path.rstrip("/")
+
+    @property
+    def own_headers(self) -> dict[str, str]:
+        """What a page of the studio sends along."""
+        return {
             "Host": f"127.0.0.1:{self.port}",
             "Origin": f"http://127.0.0.1:{self.port}",
             "Cookie": f"wakebeam-{self.port}={self.token}",
-        } | {name.replace("_", "-"): value for name, value in headers.items()}
+        }
+
+    def ask(
+        self, method: str, path: str, body: bytes | str | None = None, **headers: str
+    ) -> tuple[int, bytes]:
+        """Ask as a page of the studio would; a header given as "" is left out.
+
+        Args:
+            path: from the run's own on.
+        """
+        own = self.own_headers | {name.replace("_", "-"): value for name, value in headers.items()}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.putrequest(method, path, skip_host=True)
+        connection.putrequest(method, self.below + path, skip_host=True)
         if body is not None and "Content-Length" not in own:
             own["Content-Length"] = str(len(body))
         for name, value in own.items():
@@ -61,6 +77,44 @@ class Studio:
         found = answer.status, answer.read()
         connection.close()
         return found
+
+
+def talk(one: Studio, path: str, *sent: bytes | str) -> list[dict[str, Any]]:
+    """Say something over a socket; return what is told until it closes, or a second is quiet.
+
+    After each piece of sound the next level is waited for, as time goes by for a real one.
+    """
+
+    async def say() -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = []
+        address = f"http://127.0.0.1:{one.port}{one.below}{path}"
+        async with (
+            aiohttp.ClientSession(headers=one.own_headers) as client,
+            client.ws_connect(address) as socket,
+        ):
+
+            async def hear(seconds: float) -> bool:
+                with contextlib.suppress(TimeoutError):
+                    message = await socket.receive(seconds)
+                    if message.type == aiohttp.WSMsgType.TEXT:
+                        told.append(json.loads(message.data))
+                        return True
+                return False
+
+            for piece in sent:
+                if socket.closed:
+                    break
+                if isinstance(piece, str):
+                    await socket.send_str(piece)
+                    continue
+                await socket.send_bytes(piece)
+                while await hear(10.0) and "level_db" not in told[-1]:
+                    pass
+            while await hear(1.0):
+                pass
+        return told
+
+    return asyncio.run(say())
 
 
 @contextlib.contextmanager
@@ -122,3 +176,41 @@ def open_recording(tab: Any, name: str) -> None:
         tab.select_option("#label-recording", name)
     shown = "document.getElementById('label-view').dataset.shown"
     wait_until(tab, f"{shown} === {json.dumps(name)}")
+
+
+def drag(tab: Any, begin: float, end: float) -> None:
+    """Drag over the picture, from one share of its width to another."""
+    box = tab.locator("#label-view").bounding_box()
+    for share, act in ((begin, tab.mouse.down), (end, tab.mouse.up)):
+        tab.mouse.move(box["x"] + box["width"] * share, box["y"] + 60, steps=4)
+        act()
+
+
+def wait_for_state(tab: Any, text: str) -> None:
+    """Wait for what the room to label in says of saving."""
+    said = "document.getElementById('label-state').textContent"
+    wait_until(tab, f"{said}.includes({json.dumps(text)})")
+
+
+def wait_until_saved(tab: Any) -> None:
+    """Wait until what was labelled is in the file."""
+    wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+
+
+def another_tab(tab: Any) -> Any:
+    """Open the studio in a second tab of the same browser."""
+    with tab.expect_popup() as opened:
+        tab.evaluate("void window.open(location.href.split('#')[0])")
+    return opened.value
+
+
+def label_sounds(tab: Any, text: str, number: int) -> None:
+    """Label the next sounds that have no label, by keyboard."""
+    before = tab.locator("#label-list li").count()
+    tab.fill("#label-text", text)
+    tab.locator("#label-view").focus()
+    for i in range(1, number + 1):
+        tab.keyboard.press("n")
+        wait_until(tab, "document.querySelectorAll('.candidate').length === 1")
+        tab.keyboard.press("Enter")
+        wait_until(tab, f"document.querySelectorAll('#label-list li').length === {before + i}")

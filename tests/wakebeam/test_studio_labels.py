@@ -6,6 +6,7 @@ import io
 import json
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,7 +18,24 @@ from schemas.errors import RequestError
 from schemas.labels import Label, LabelledRecording
 from tests.audio_factory import write
 from tests.browser import barriers, open_page, wait_until
-from tests.wakebeam.studio_client import open_recording, session, studio
+from tests.wakebeam.studio_client import (
+    another_tab,
+    drag,
+    label_sounds,
+    open_recording,
+    session,
+    studio,
+    wait_for_state,
+    wait_until_saved,
+)
+
+
+@pytest.fixture(autouse=True)
+def without_labels(folder) -> Iterator[None]:
+    """Each test begins without the labels of others."""
+    yield
+    for path in [*folder.rglob("*.txt"), *folder.rglob(".*")]:
+        path.unlink()
 
 
 def test_labels_by_keyboard_and_mouse_judge(trained, open_studio, folder) -> None:
@@ -37,20 +55,20 @@ def test_labels_by_keyboard_and_mouse_judge(trained, open_studio, folder) -> Non
         for at, act in ((begin_s + 0.12, tab.mouse.down), (length_s - 1.3, tab.mouse.up)):
             tab.mouse.move(box["x"] + box["width"] * at / length_s, box["y"] + 60, steps=4)
             act()
-        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        wait_until_saved(tab)
         first, last = read_labels(folder / "monday.txt")[0].labels
         assert first.onset_s == pytest.approx(1.2 + 3000 / 16000, abs=0.03)
         assert last.onset_s == pytest.approx(begin_s + 3000 / 16000, abs=0.03), "it snapped"
         tab.locator(".span.label").nth(0).focus()
         for key in ("]", "]", "{"):
             tab.keyboard.press(key)
-        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        wait_until_saved(tab)
         moved = read_labels(folder / "monday.txt")[0].labels[0]
         assert moved.onset_s == pytest.approx(first.onset_s + 0.02)
         assert moved.offset_s == pytest.approx(first.offset_s - 0.01)
         for _ in range(3):
             tab.keyboard.press("Control+z")
-        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        wait_until_saved(tab)
         assert read_labels(folder / "monday.txt")[0].labels == (first, last)
         tab.keyboard.press(" ")
         wait_until(tab, "document.getElementById('label-audio').currentTime > 0.1")
@@ -62,7 +80,6 @@ def test_labels_by_keyboard_and_mouse_judge(trained, open_studio, folder) -> Non
     assert (judged["num_keywords"], judged["num_misses"]) == (2, 0)
     trained("cut", folder / "monday.wav", folder / "monday.txt", "--out", "cut-out")
     assert len(list((trained.folder / "cut-out/kw").glob("*.wav"))) == 2
-    (folder / "monday.txt").unlink()
 
 
 def test_labels_of_the_studio_train_a_model_and_judge_it(trained, open_studio, folder) -> None:
@@ -80,7 +97,7 @@ def test_labels_of_the_studio_train_a_model_and_judge_it(trained, open_studio, f
                 wait_until(tab, "document.querySelectorAll('.candidate').length === 1")
                 if i in sounds:
                     tab.keyboard.press("Enter")
-            wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+            wait_until_saved(tab)
             assert tab.locator("#label-list li").count() == len(sounds)
     trained("cut", folder / "session.wav", folder / "session.txt", "--out", "by-hand")
     takes = ("--keyword", "by-hand/marked", "--negative", "other", "--background", "noise")
@@ -97,7 +114,6 @@ def test_labels_of_the_studio_train_a_model_and_judge_it(trained, open_studio, f
             judged = json.loads(done.stdout)
             assert judged["num_keywords"] == 2
             assert judged["num_misses"] < 2, "what was marked is found again"
-        (folder / name).with_suffix(".txt").unlink()
     (folder / "session.wav").unlink()
 
 
@@ -142,34 +158,29 @@ def test_proposals_of_the_detector_are_accepted_and_rejected(open_studio, folder
         tab.locator("#label-view").focus()
         tab.keyboard.press("a")
         tab.keyboard.press("x")
-        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        wait_until_saved(tab)
         assert tab.locator(".proposal").count() == 0
         assert tab.problems == []
     (label,) = read_labels(folder / "later/tuesday.txt")[0].labels
     assert label.label == "kw"
     assert label.onset_s == pytest.approx(1.2 + 3000 / 16000, abs=0.03), "snapped to the sound"
-    (folder / "later/tuesday.txt").unlink()
 
 
 def test_nothing_unsaved_is_left_behind(open_studio, folder) -> None:
-    """Overlapping labels can't be saved; another recording isn't opened before that is settled."""
+    """Another recording isn't opened before what can't be saved is settled."""
     path = folder / "later/tuesday.txt"
     with open_page(open_studio.address) as tab:
         open_recording(tab, "later/tuesday.wav")
-        box = tab.locator("#label-view").bounding_box()
-        for ends in ((0.1, 0.4), (0.6, 0.3)):  # past a label that is there: a drag begins beside it
-            tab.mouse.move(box["x"] + box["width"] * ends[0], box["y"] + 60)
-            tab.mouse.down()
-            tab.mouse.move(box["x"] + box["width"] * ends[1], box["y"] + 60, steps=4)
-            tab.mouse.up()
-        wait_until(tab, "document.getElementById('label-state').textContent.includes('overlaps')")
+        drag(tab, 0.1, 0.4)
+        wait_until_saved(tab)
+        path.write_text("0.1\t0.2\tsomebody's\n")
+        tab.keyboard.press("]")
+        wait_for_state(tab, "kept as a draft")
         tab.select_option("#label-recording", "monday.wav")
         wait_until(tab, "!document.getElementById('trouble').hidden")
         assert tab.input_value("#label-recording") == "later/tuesday.wav"
-        assert tab.locator("#label-list li").count() == 2
-        tab.locator("#label-view").focus()
-        tab.keyboard.press("Control+z")
-        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        tab.click("#label-mine")
+        wait_until_saved(tab)
         open_recording(tab, "monday.wav")
         open_recording(tab, "later/tuesday.wav")
         assert tab.locator("#label-list li").count() == 1
@@ -177,54 +188,147 @@ def test_nothing_unsaved_is_left_behind(open_studio, folder) -> None:
         path.unlink()
         for name in ("monday.wav", "later/tuesday.wav"):  # opened anew: no labels any more
             open_recording(tab, name)
+        box = tab.locator("#label-view").bounding_box()
         tab.locator("#label-view").focus()
         for key in ("n", "n", "Enter", "p"):
             tab.keyboard.press(key)
         wait_until(tab, "document.querySelectorAll('.candidate').length === 1")
-        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
+        wait_until_saved(tab)
         assert tab.locator(".candidate").bounding_box()["x"] < box["x"] + box["width"] / 2
         assert read_labels(path)[0].labels[0].onset_s > 2.0, "the second sound, not the first"
-    path.unlink()
 
 
-def test_two_tabs_on_one_file_ask(open_studio, folder) -> None:
+def test_stretches_of_one_label_do_not_overlap(open_studio, folder) -> None:
+    """What couldn't be saved is refused at once, with the reason, however it is tried."""
     path = folder / "later/tuesday.txt"
     with open_page(open_studio.address) as tab:
         open_recording(tab, "later/tuesday.wav")
-        path.write_text("0.100000\t0.200000\tof another tab\n")
-        tab.locator("#label-view").focus()
-        tab.keyboard.press("n")
-        tab.keyboard.press("Enter")
-        wait_until(tab, "!document.getElementById('label-conflict').hidden")
-        assert "of another tab" in path.read_text()
-        tab.locator("#label-theirs").focus()
-        tab.keyboard.press("Enter")
-        wait_until(tab, "document.getElementById('label-conflict').hidden")
-        tab.keyboard.press("]")
-        assert tab.locator("#label-list li").count() == 1
-        tab.keyboard.press("Control+z")
-        wait_until(tab, "document.getElementById('label-state').textContent === 'saved'")
-        assert "of another tab" not in path.read_text(), "mine was kept, a step of undo away"
-    path.unlink()
+        for ends in ((0.05, 0.3), (0.9, 0.5), (0.4, 0.25)):
+            drag(tab, *ends)  # the last over the first: it begins beside it
+        assert "overlaps" in tab.text_content("#trouble")
+        assert tab.locator("#label-list li").count() == 2
+        tab.fill("#label-text", "other")
+        tab.keyboard.press("Tab")  # the second, which is selected
+        drag(tab, 0.45, 0.25)
+        assert tab.locator("#trouble").is_hidden()
+        wait_until_saved(tab)
+        kept = read_labels(path)[0].labels
+        tab.locator(".span.label").nth(1).focus()
+        tab.fill("#label-text", kept[0].label)
+        tab.keyboard.press("Tab")
+        assert "overlaps" in tab.text_content("#trouble")
+        assert tab.input_value("#label-text") == kept[1].label
+        assert tab.problems == []
+    assert len(kept) == 3
+    assert read_labels(path)[0].labels == kept
 
 
-def test_a_killed_studio_loses_at_most_two_seconds(trained, folder) -> None:
+def test_two_tabs_on_one_file_ask(open_studio, folder) -> None:
+    """Two real tabs: the one that comes second is asked, and gets what it chooses."""
     path = folder / "later/tuesday.txt"
+    with open_page(open_studio.address) as first:
+        second = another_tab(first)
+        for tab in (first, second):
+            open_recording(tab, "later/tuesday.wav")
+        label_sounds(first, "first", 1)
+        wait_until_saved(first)
+        label_sounds(second, "second", 2)
+        wait_until(second, "!document.getElementById('label-conflict').hidden")
+        wait_for_state(second, "kept as a draft")
+        assert [one.label for one in read_labels(path)[0].labels] == ["first"]
+        second.locator("#label-theirs").focus()
+        second.keyboard.press("Enter")
+        wait_until(second, "document.getElementById('label-conflict').hidden")
+        second.keyboard.press("]")
+        assert "first" in second.text_content("#label-list")
+        assert second.locator("#label-list li").count() == 1
+        second.keyboard.press("Control+z")
+        wait_until_saved(second)
+        written = path.read_text()
+        assert "first" not in written, "the second tab's own was kept, a step of undo away"
+        first.locator("#label-view").focus()
+        label_sounds(first, "first", 1)
+        wait_until(first, "!document.getElementById('label-conflict').hidden")
+        assert path.read_text() == written
+        first.click("#label-mine")
+        wait_until_saved(first)
+        assert [one.label for one in read_labels(path)[0].labels] == ["first", "first"]
+        assert list(path.parent.glob(".*")) == [], "no draft is left of what was settled"
+        assert first.problems == [
+            "Failed to load resource: the server responded with a status of 409 (Conflict)"
+        ]
+
+
+def test_two_studios_on_one_folder_ask(open_studio, folder) -> None:
+    """Of saves at once from one revision, by two processes, one is written and the others told."""
+    path, where = folder / "later/tuesday.txt", "/api/labels?name=later/tuesday.wav"
+    with studio(folder) as other, ThreadPoolExecutor(8) as pool:
+        revision = ""
+        for turn in range(12):
+            bodies = {}
+            for i in range(8):
+                row = {"onset_s": 0.5, "offset_s": 1.0, "label": f"{turn} {i}"}
+                bodies[f"{turn} {i}"] = json.dumps({"revision": revision, "labels": [row]})
+            asked = {
+                label: pool.submit((open_studio, other)[i % 2].ask, "PUT", where, body)
+                for i, (label, body) in enumerate(bodies.items())
+            }
+            answers = {label: one.result() for label, one in asked.items()}
+            (written,) = (label for label, (status, _) in answers.items() if status == 200)
+            assert {status for status, _ in answers.values()} == {200, 409}
+            assert read_labels(path)[0].labels[0].label == written
+            revision = json.loads(answers[written][1])["revision"]
+
+
+def test_labels_that_another_program_broke_are_a_conflict(open_studio, folder) -> None:
+    path = folder / "later/tuesday.txt"
+    with open_page(open_studio.address) as tab:
+        open_recording(tab, "later/tuesday.wav")
+        path.write_text("0.5\t0.2\tends before it starts\n")
+        label_sounds(tab, "kw", 1)
+        wait_until(tab, "!document.getElementById('label-conflict').hidden")
+        assert "ends before it starts" in tab.text_content("#label-wrong")
+        tab.click("#label-theirs")
+        wait_until(tab, "!document.getElementById('trouble').hidden")
+        assert tab.locator("#label-list li").count() == 1, "nothing can be shown instead"
+        tab.click("#label-mine")
+        wait_until_saved(tab)
+        (label,) = read_labels(path)[0].labels
+        assert label.label == "kw"
+
+
+@pytest.mark.parametrize("state", ["saved", "overlapping", "conflict"])
+def test_a_killed_studio_loses_at_most_two_seconds(trained, folder, state) -> None:
+    """In any state of the page: what isn't in the file is a draft, offered when it is opened."""
+    path, other = folder / "later/tuesday.txt", "0.1\t0.2\tsomebody's\n"
     with studio(folder) as one, open_page(one.address) as tab:
         open_recording(tab, "later/tuesday.wav")
         assert tab.locator("#label-propose").is_hidden(), "without a model"
-        tab.locator("#label-view").focus()
-        for _ in range(2):
-            tab.keyboard.press("n")
-            tab.keyboard.press("Enter")
+        label_sounds(tab, "kw", 1)
+        wait_until_saved(tab)
+        if state == "overlapping":
+            drag(tab, 0.45, 0.2)
+            assert "overlaps" in tab.text_content("#trouble")
+        if state == "conflict":
+            path.write_text(other)
+            tab.keyboard.press("]")
+            wait_until(tab, "!document.getElementById('label-conflict').hidden")
+        label_sounds(tab, "kw", 1)
         time.sleep(2.0)
         one.process.kill()
         one.process.wait()
-        assert len(read_labels(path)[0].labels) == 2
         tab.keyboard.press("Delete")
-        wait_until(tab, "document.getElementById('label-state').textContent.includes('again')")
-    assert len(read_labels(path)[0].labels) == 2
-    path.unlink()
+        wait_for_state(tab, "again")
+    if state == "conflict":
+        assert path.read_text() == other
+        with studio(folder) as one, open_page(one.address) as tab:
+            open_recording(tab, "later/tuesday.wav")
+            assert "2 of them, 1 are in the file" in tab.text_content("#label-draft")
+            tab.click("#label-draft-take")
+            wait_until_saved(tab)
+            assert tab.locator("#label-draft").is_hidden()
+    assert [one.label for one in read_labels(path)[0].labels] == ["kw", "kw"]
+    assert list(path.parent.glob(".*")) == []
 
 
 def test_a_save_never_replaces_what_it_has_not_seen(open_studio, folder) -> None:
@@ -246,7 +350,6 @@ def test_a_save_never_replaces_what_it_has_not_seen(open_studio, folder) -> None
         assert status == 409
         assert json.loads(there)["labels"][0]["label"] == "somebody else"
     assert "somebody else" in path.read_text()
-    path.unlink()
 
 
 def test_what_is_written_can_be_read_again(tmp_path) -> None:
@@ -280,5 +383,4 @@ def test_recordings_that_differ_in_their_suffix_have_labels_of_their_own(
     body = json.dumps({"revision": "", "labels": []})
     for name in ("monday.wav", "monday.flac"):
         assert open_studio.ask("PUT", f"/api/labels?name={name}", body)[0] == 200
-        (folder / f"{name}.txt").unlink()
     (folder / "monday.flac").unlink()

@@ -18,14 +18,14 @@ async function ask(path, parameters = {}, options = {}) {
 async function openMicrophone(path, parameters, left, told, ended) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
   const context = new AudioContext();
-  await context.audioWorklet.addModule("/files/studio_capture.js");
+  await context.audioWorklet.addModule("files/studio_capture.js");
   if (left()) {
     stream.getTracks().forEach((track) => track.stop());
     context.close();
     return null;
   }
   const channels = Math.min(32, stream.getAudioTracks()[0].getSettings().channelCount || 1);
-  const socket = new WebSocket(`ws://${location.host}${path}?${new URLSearchParams({ ...parameters, rate: context.sampleRate, channels })}`);
+  const socket = new WebSocket(new URL(`${path}?${new URLSearchParams({ ...parameters, rate: context.sampleRate, channels })}`, location.href.replace("http", "ws")));
   const capture = new AudioWorkletNode(context, "capture", { numberOfInputs: 1, numberOfOutputs: 0, channelCount: channels, channelCountMode: "explicit" });
   const microphone = { sent: 0, rate: context.sampleRate, at: performance.now() };
   capture.port.onmessage = ({ data }) => {

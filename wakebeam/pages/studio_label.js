@@ -1,13 +1,9 @@
 ROOMS.label = (() => {
-  const SNAP_S = 0.15, SNAP_PX = 16, NUDGE_S = 0.01, SHORTEST_S = 0.02, SAVE_AFTER_MS = 400, RETRY_MS = 1500, MOST_UNDO = 200;
+  const SNAP_S = 0.15, SNAP_PX = 16, NUDGE_S = 0.01, SHORTEST_S = 0.02, MOST_UNDO = 200;
   const view = byId("label-view"), spans = view.querySelector(".spans"), audio = byId("label-audio");
   const head = view.querySelector(".playhead");
   let doc = null, opening = 0, proposing = false;
   let from = 0, width = 20, active = [], selected = -1, candidate = null, playing = null, stretchAsked = 0;
-
-  // A recording and its labels: whatever is saved is saved of this object, whichever is shown by then.
-  const newDocument = (name, found) => ({ name, revision: found.revision, labels: found.labels, durationS: found.duration_s, channel: 0, numChannels: found.num_channels,
-    done: [], undone: [], proposals: [], unsaved: false, saving: null, timer: null, there: null, why: "" });
 
   const state = (text) => { byId("label-state").textContent = text; };
   const to = () => Math.min(doc.durationS, from + width);
@@ -15,7 +11,6 @@ ROOMS.label = (() => {
   const round = (x) => Math.round(1000 * x) / 1000;
   const sorted = (rows) => rows.sort((a, b) => a.onset_s - b.onset_s || a.offset_s - b.offset_s);
 
-  // Saving: soon after a change, one at a time, again until it has worked; never over another's.
   function changed(rows) {
     doc.done = [...doc.done.slice(1 - MOST_UNDO), JSON.stringify(doc.labels)];
     doc.undone = [];
@@ -24,78 +19,58 @@ ROOMS.label = (() => {
   }
 
   function toSave() {
-    doc.unsaved = true;
-    say(doc, "not saved yet");
-    plan(doc, SAVE_AFTER_MS);
+    SAVING.toSave(doc);
     show();
   }
 
-  function say(of, text) {
-    of.why = text;
-    if (of === doc) state(text);
+  // What became of saving: of the recording that is shown.
+  SAVING.told = (of) => {
+    if (of.saved) nameOption(of.name, true);
+    if (of !== doc) return;
+    state(of.why);
+    byId("label-conflict").hidden = !of.there;
+    if (of.there) byId("label-wrong").textContent = of.there.wrong ? `It can't be read as labels now: ${of.there.wrong}` : "";
+  };
+
+  function nameOption(name, labelled) {
+    const option = [...byId("label-recording").options].find((one) => one.value === name);
+    if (option) option.textContent = labelled ? `${name} (labels)` : name;
   }
 
-  function plan(of, afterMs) {
-    if (!of.timer && !of.saving) of.timer = setTimeout(() => save(of), afterMs);
-  }
-
-  function save(of) {
-    clearTimeout(of.timer);
-    of.timer = null;
-    if (!of.saving && of.unsaved && !of.there) {
-      of.saving = send(of).finally(() => {
-        of.saving = null;
-        if (of.unsaved && of.again) plan(of, of.again);
-      });
+  async function settle(mine) {
+    const of = doc;
+    if (mine) {
+      SAVING.overwrite(of);
+      show();
+    } else {
+      const before = JSON.stringify(of.labels);
+      try { await SAVING.takeTheirs(of); } catch (error) { trouble(error.message); return; }
+      of.done.push(before);
+      of.undone = [];
+      if (of !== doc) return;
+      selected = -1;
+      candidate = null;
+      show();
     }
-    return of.saving;
+    view.focus({ preventScroll: true });
   }
 
-  async function send(of) {
-    of.unsaved = false;
-    of.again = SAVE_AFTER_MS;
-    try {
-      const body = JSON.stringify({ revision: of.revision, labels: of.labels });
-      of.revision = (await ask("/api/labels", { name: of.name }, { method: "PUT", body, headers: { "Content-Type": "application/json" } })).revision;
-      if (!of.unsaved) say(of, "saved");
-    } catch (error) {
-      of.unsaved = true;
-      if (error.status === 409) {
-        of.there = error.body;
-        of.again = 0;
-        say(of, "not saved: changed elsewhere");
-      } else if (error.status === undefined) {
-        of.again = RETRY_MS;
-        say(of, "not saved: the studio doesn't answer; trying again");
-      } else {
-        of.again = error.status >= 500 ? RETRY_MS : 0;
-        say(of, `not saved: ${error.message}`);
-      }
-    }
-    if (of === doc) byId("label-conflict").hidden = !of.there;
+  // Drafts that were found when the recording was opened, one after the other.
+  function showDraft() {
+    const [draft] = doc.drafts;
+    byId("label-draft").hidden = !draft;
+    if (draft) byId("label-draft-text").textContent = `Labels of ${new Date(1000 * draft.at_s).toLocaleString()} were never saved: ${draft.labels.length} of them, ${doc.labels.length} are in the file.`;
   }
 
-  // Saves what there is to save; false if some of it can't be.
-  async function settled(of) {
-    while (of.saving) await of.saving;
-    if (of.unsaved) await save(of);
-    return !of.unsaved;
-  }
-
-  function settle(mine) {
-    const there = doc.there;
-    doc.there = null;
-    doc.revision = there.revision;
-    byId("label-conflict").hidden = true;
-    if (mine) { toSave(); view.focus({ preventScroll: true }); return; }
-    doc.done.push(JSON.stringify(doc.labels));
-    doc.undone = [];
-    doc.labels = there.labels;
-    doc.unsaved = false;
-    selected = -1;
-    candidate = null;
-    say(doc, "as it is there");
-    show();
+  function judgeDraft(taken) {
+    const draft = doc.drafts.shift();
+    if (taken) {
+      doc.tab = draft.tab;
+      selected = -1;
+      candidate = null;
+      changed(draft.labels);
+    } else SAVING.dropDraft(doc.name, draft.tab).catch((error) => trouble(error.message));
+    showDraft();
     view.focus({ preventScroll: true });
   }
 
@@ -154,7 +129,7 @@ ROOMS.label = (() => {
     showSpans();
     const number = ++stretchAsked;
     try {
-      const found = await ask("/api/stretch", { name: doc.name, from_s: from.toFixed(3), to_s: to().toFixed(3), channel: doc.channel });
+      const found = await ask("api/stretch", { name: doc.name, from_s: from.toFixed(3), to_s: to().toFixed(3), channel: doc.channel });
       if (number !== stretchAsked) return;
       waveform(view.querySelector("canvas"), found.lows, found.highs);
       view.querySelector("img").src = found.picture;
@@ -218,17 +193,28 @@ ROOMS.label = (() => {
     }
   }
 
-  function add(span, label) {
-    const row = { onset_s: round(clamp(span.onset_s, 0, doc.durationS)), offset_s: round(clamp(span.offset_s, 0, doc.durationS)), label };
-    if (row.offset_s - row.onset_s < SHORTEST_S) return;
-    candidate = null;
-    changed([...doc.labels, row]);
-    select(doc.labels.indexOf(row));
+  // Whether a label can be there: two stretches of one label can't be told apart, nor saved, where they overlap.
+  function fits(row, but) {
+    const other = doc.labels.find((one, i) => i !== but && one.label === row.label && one.onset_s < row.offset_s && one.offset_s > row.onset_s);
+    trouble(other ? `not labelled: it overlaps “${row.label}” from ${other.onset_s} to ${other.offset_s} s; change that one, or give one of them another label` : "");
+    return !other;
   }
 
-  const chosenText = () => byId("label-text").value.trim() || "keyword";
+  // False if it overlaps another.
+  function add(span, label) {
+    const row = { onset_s: round(clamp(span.onset_s, 0, doc.durationS)), offset_s: round(clamp(span.offset_s, 0, doc.durationS)), label };
+    candidate = null;
+    if (row.offset_s - row.onset_s < SHORTEST_S) return true;
+    if (!fits(row, -1)) { showSpans(); return false; }
+    changed([...doc.labels, row]);
+    select(doc.labels.indexOf(row));
+    return true;
+  }
+
+  const chosenText = () => byId("label-text").value.trim().replace(/\s+/g, " ") || "keyword";
 
   function replaceSelected(row) {
+    if (!fits(row, selected)) { select(selected); return; }
     changed(doc.labels.with(selected, row));
     select(doc.labels.indexOf(row));
   }
@@ -296,7 +282,7 @@ ROOMS.label = (() => {
   // Playing: a stretch at a time, so that any format of recording can be heard.
   function play(begin, end) {
     playing = { begin };
-    audio.src = `/api/sound?${new URLSearchParams({ name: doc.name, from_s: begin.toFixed(3), to_s: Math.max(begin + 0.02, end).toFixed(3), channel: doc.channel })}`;
+    audio.src = `api/sound?${new URLSearchParams({ name: doc.name, from_s: begin.toFixed(3), to_s: Math.max(begin + 0.02, end).toFixed(3), channel: doc.channel })}`;
     audio.play().catch(() => {});
   }
 
@@ -313,7 +299,7 @@ ROOMS.label = (() => {
 
   async function open(wanted) {
     const number = ++opening;
-    if (doc && !await settled(doc)) {
+    if (doc && !await SAVING.settled(doc)) {
       byId("label-recording").value = doc.name;
       trouble(`${doc.name} isn't saved (${doc.why.replace(/^not saved: /, "")}): settle that first`);
       return;
@@ -322,7 +308,7 @@ ROOMS.label = (() => {
     audio.pause();
     state("opening …");
     try {
-      const found = newDocument(wanted, await ask("/api/recording", { name: wanted }));
+      const found = SAVING.newDocument(wanted, await ask("api/recording", { name: wanted }));
       if (number !== opening) return;
       doc = found;
       proposing = false;
@@ -332,6 +318,7 @@ ROOMS.label = (() => {
       from = 0;
       width = Math.min(20, doc.durationS);
       byId("label-conflict").hidden = true;
+      showDraft();
       if (doc.labels.length) byId("label-text").value = doc.labels[0].label;
       byId("label-channels").hidden = doc.numChannels === 1;
       byId("label-channel").replaceChildren(...Array.from({ length: doc.numChannels + 1 }, (_, i) => make("option", { value: i, textContent: i ? `${i} of ${doc.numChannels}` : "all mixed" })));
@@ -353,7 +340,7 @@ ROOMS.label = (() => {
     state("listening …");
     showSpans();
     try {
-      const found = await ask("/api/proposals", { name: of.name }, { method: "POST" });
+      const found = await ask("api/proposals", { name: of.name }, { method: "POST" });
       of.proposals = found.filter((one) => !of.labels.some((label) => label.label === one.label && label.onset_s < one.offset_s && label.offset_s > one.onset_s));
       if (of === doc) state(`${of.proposals.length} proposals`);
       if (of === doc && of.proposals.length) reveal(of.proposals[0]);
@@ -364,10 +351,11 @@ ROOMS.label = (() => {
   }
 
   function judge(accepted) {
-    const one = doc.proposals.shift();
+    const [one] = doc.proposals;
     if (!one) return;
     const near = active.find((span) => span[0] < one.offset_s && span[1] > one.onset_s);
-    if (accepted) add(near ? { onset_s: near[0], offset_s: near[1] } : one, one.label);
+    if (accepted && !add(near ? { onset_s: near[0], offset_s: near[1] } : one, one.label)) return;
+    doc.proposals.shift();
     if (doc.proposals.length) reveal(doc.proposals[0]);
     else showSpans();
   }
@@ -378,6 +366,7 @@ ROOMS.label = (() => {
     "label-previous": () => walk(-1), "label-next": () => walk(1), "label-add": addCandidate, "label-remove": remove,
     "label-undo": () => goBack(doc.done, doc.undone), "label-redo": () => goBack(doc.undone, doc.done), "label-propose": propose,
     "label-accept": () => judge(true), "label-reject": () => judge(false), "label-theirs": () => settle(false), "label-mine": () => settle(true),
+    "label-draft-take": () => judgeDraft(true), "label-draft-drop": () => judgeDraft(false),
   };
   for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", () => doc && action());
   byId("label-position").addEventListener("input", () => doc && go(Number(byId("label-position").value)));
@@ -408,15 +397,16 @@ ROOMS.label = (() => {
   return {
     enter: async () => {
       try {
-        const { recordings, model, cut } = await ask("/api/recordings");
+        const { recordings, model, cut } = await ask("api/recordings");
         byId("label-propose").hidden = !model;
-        byId("label-recording").replaceChildren(...recordings.map((one) => make("option", { value: one.name, textContent: one.labelled ? `${one.name} (labels)` : one.name })));
+        byId("label-recording").replaceChildren(...recordings.map((one) => make("option", { value: one.name, textContent: one.name })));
+        for (const one of recordings) nameOption(one.name, one.labelled);
         if (cut) trouble(`there are more recordings than the first ${recordings.length}: start the studio on a folder further down`);
         if (!recordings.length) state("no recordings below this folder");
         else if (doc && recordings.some((one) => one.name === doc.name)) byId("label-recording").value = doc.name;
         else open(recordings[0].name);
       } catch (error) { trouble(error.message); }
     },
-    leave: () => { audio.pause(); if (doc) save(doc); },
+    leave: () => { audio.pause(); if (doc) SAVING.save(doc); },
   };
 })();

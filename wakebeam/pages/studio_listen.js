@@ -56,7 +56,7 @@ ROOMS.listen = (() => {
     scores = [];
     found = [];
     try {
-      microphone = await openMicrophone("/socket/listen", {}, () => visit !== visited, told, (why) => {
+      microphone = await openMicrophone("socket/listen", {}, () => visit !== visited, told, (why) => {
         microphone = null;
         working(false);
         byId("listen-status").textContent = "stopped";
@@ -71,7 +71,7 @@ ROOMS.listen = (() => {
   byId("listen-stop").addEventListener("click", () => microphone && microphone.close());
   return {
     enter: async () => {
-      detector = await ask("/api/detector");
+      detector = await ask("api/detector");
       byId("listen-about").textContent = detector.labels ? `${detector.name}: ${detector.labels.join(", ")}; scores in log odds over ${SHOWN_S} s, the line is the threshold`
         : "no detector: start the studio with --model EXPORT";
       working(false);

@@ -18,7 +18,7 @@ ROOMS.record = (() => {
     if (message.verdict) {
       const line = make("li", { textContent: message.verdict });
       if (message.take) {
-        const audio = make("audio", { controls: true, preload: "none", src: `/api/take?${new URLSearchParams({ name: message.take })}` });
+        const audio = make("audio", { controls: true, preload: "none", src: `api/take?${new URLSearchParams({ name: message.take })}` });
         audio.setAttribute("aria-label", `take ${message.take}`);
         line.append(audio);
       }
@@ -44,8 +44,8 @@ ROOMS.record = (() => {
     try {
       await countDown();
       if (left()) return;
-      const asked = Object.fromEntries(["keyword", "speaker", "licence"].map((name) => [name, fields.get(name)]));
-      microphone = await openMicrophone("/socket/record", { ...asked, ...more }, left, told, (why) => {
+      const asked = Object.fromEntries(["keyword", "speaker", "licence", "consent"].map((name) => [name, fields.get(name)]));
+      microphone = await openMicrophone("socket/record", { ...asked, ...more }, left, told, (why) => {
         microphone = null;
         working(false);
         if (why) trouble(why);

@@ -17,7 +17,7 @@ const VALIDATION = (() => {
   // The scene of a row; with `again` its scores are those of a new epoch, and its player stays.
   async function show(row, again = false) {
     shown = row;
-    const scene = await ask("/api/validation/scene", { name, scene: row.scene });
+    const scene = await ask("api/validation/scene", { name, scene: row.scene });
     if (shown !== row) return;
     const title = again ? scene.name : `${scene.name} · ${row.text}`;
     const lines = scoreLines(scene, heightOf(), scene.threshold, scene.found);
@@ -61,7 +61,7 @@ const VALIDATION = (() => {
     // Shows what the latest epoch left; false if this training leaves no scores. `left` says
     // whether another training was chosen meanwhile.
     update: async (training, epoch, left) => {
-      const answer = await ask("/api/validation", { name: training }).catch((error) => {
+      const answer = await ask("api/validation", { name: training }).catch((error) => {
         if (error.status === 404) return null;
         throw error;
       });

@@ -25,7 +25,7 @@ ROOMS.watch = (() => {
     if (!name) return;
     try {
       const left = () => byId("watch-training").value !== name;
-      const training = await ask("/api/training", { name });
+      const training = await ask("api/training", { name });
       if (left()) return;
       const { epochs, judged } = training;
       const percent = (x) => `${(100 * x).toFixed(1)} %`;
@@ -39,7 +39,7 @@ ROOMS.watch = (() => {
       const streamed = await VALIDATION.update(name, epochs.length, left);
       if (left()) return;
       if (streamed) byId("watch-output").hidden = true;
-      else picture.src = `/api/output?${new URLSearchParams({ name, after: epochs.length })}`;
+      else picture.src = `api/output?${new URLSearchParams({ name, after: epochs.length })}`;
       const names = Object.keys(epochs[0] || {});
       byId("watch-table").replaceChildren(...(names.length ? [table("after each epoch", names.map((n) => n.replaceAll("_", " ")),
         epochs.map((e) => names.map((n) => e[n] === undefined ? "" : String(Number(e[n].toPrecision(4))))))] : []));
@@ -53,7 +53,7 @@ ROOMS.watch = (() => {
   byId("watch-training").addEventListener("change", () => { last = ""; update(); });
   return {
     enter: async () => {
-      const visited = visit, names = await ask("/api/trainings");
+      const visited = visit, names = await ask("api/trainings");
       if (visit !== visited) return;
       byId("watch-training").replaceChildren(...names.map((name) => make("option", { value: name, textContent: name })));
       if (!names.length) byId("watch-state").textContent = "nothing was trained below this folder";

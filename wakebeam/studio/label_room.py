@@ -1,15 +1,13 @@
 """The room to label in: stretches of long recordings to see, hear and mark.
 
-Labels lie beside a recording as an Audacity track, NAME.txt. Each save names the revision that it
-began from: where the file has changed since, in another tab or program, nothing is written and the
-page asks.
+label_store.py keeps the labels: where their file has changed in another tab or program nothing is
+written over it, and the page asks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 import io
 import math
 from collections.abc import AsyncIterator
@@ -24,13 +22,13 @@ from aiohttp import web
 from models.streaming import StreamingDetector
 from pipeline.activity import frame_power_db
 from pipeline.audio_file import AUDIO_SUFFIXES
-from pipeline.labels.label_files import read_labels, write_labels
 from schemas.errors import RequestError
-from schemas.labels import Label, LabelledRecording
+from schemas.labels import Label
 from wakebeam.detecting import Collected, file_source, listen
 from wakebeam.sound_pictures import envelope, spectrogram
+from wakebeam.studio import label_store
 from wakebeam.studio.decoded import RATE_HZ, DecodedRecordings
-from wakebeam.studio.place import PLACE, no_link
+from wakebeam.studio.place import PLACE
 
 _FRAME_S = 0.01
 _OVER_MEDIAN_DB, _BELOW_PEAK_DB = 9.0, 35.0
@@ -55,7 +53,7 @@ async def list_recordings(request: web.Request) -> web.Response:
     def look() -> dict[str, Any]:
         names, all_of_them = place.recordings()
         rows = [
-            {"name": name, "labelled": any(path.exists() for path in _beside(place.folder / name))}
+            {"name": name, "labelled": label_store.is_labelled(place.folder / name)}
             for name in names
         ]
         return {"recordings": rows, "model": place.model is not None, "cut": not all_of_them}
@@ -64,11 +62,12 @@ async def list_recordings(request: web.Request) -> web.Response:
 
 
 async def get_recording(request: web.Request) -> web.Response:
-    """GET name: its length and its labels."""
+    """GET name: its length, its labels, and drafts of labels that were never saved."""
     path = _recording(request)
     opened = await request.app[_RECORDINGS].open(path)
     what = {"duration_s": opened.duration_s, "num_channels": opened.num_channels}
-    return web.json_response(_labelled(path) | what)
+    drafts = {"drafts": label_store.drafts(path)}
+    return web.json_response(label_store.labelled(path) | what | drafts)
 
 
 async def get_stretch(request: web.Request) -> web.Response:
@@ -93,20 +92,27 @@ async def get_sound(request: web.Request) -> web.Response:
 
 
 async def put_labels(request: web.Request) -> web.Response:
-    """PUT name, with {revision, labels}: write them; 409 where the file has another revision."""
-    path = _recording(request)
-    try:
-        sent = await request.json()
-        labels = _parsed(sent["labels"])
-        revision = sent["revision"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"these are no labels ({error!r})") from None
+    """PUT name, tab, with {revision, labels}: write them; 409 where the file has another one."""
+    path, sent = _recording(request), await _sent(request)
+    labels, revision = _labels(sent), sent.get("revision")
+    if not isinstance(revision, str):
+        raise RequestError("labels without the revision that they began from")
     async with request.app[_SAVING]:
-        if revision != _revision(path):
-            return web.json_response(_labelled(path), status=409)
-        made = LabelledRecording(path.name, labels)
-        text = await asyncio.to_thread(write_labels, [made], _labels_path(path))
-        return web.json_response({"revision": _digest(text.encode())})
+        tab = request.query.get("tab", "")
+        answer = await asyncio.to_thread(label_store.save, path, revision, labels, tab)
+    return web.json_response(answer, status=409 if answer.pop("changed", False) else 200)
+
+
+async def put_draft(request: web.Request) -> web.Response:
+    """PUT name, tab, with {labels}: keep what can't be saved now; {} throws it away."""
+    path, sent = _recording(request), await _sent(request)
+    tab = request.query.get("tab", "")
+    async with request.app[_SAVING]:
+        if sent:
+            await asyncio.to_thread(label_store.keep_draft, path, _labels(sent), tab)
+        else:
+            await asyncio.to_thread(label_store.drop_draft, path, tab)
+    return web.json_response({})
 
 
 async def post_proposals(request: web.Request) -> web.Response:
@@ -174,53 +180,18 @@ def _recording(request: web.Request) -> Path:
     return path
 
 
-def _beside(recording: Path) -> tuple[Path, Path]:
-    """Where its labels may lie: NAME.txt, and NAME.SUFFIX.txt where others are called NAME too."""
-    return recording.with_suffix(".txt"), recording.with_name(f"{recording.name}.txt")
-
-
-def _labels_path(recording: Path) -> Path:
-    others = AUDIO_SUFFIXES - {recording.suffix.lower()}
-    shared = any(recording.with_suffix(suffix).exists() for suffix in others)
-    return no_link(_beside(recording)[shared])
-
-
-def _revision(recording: Path) -> str:
-    """Names what the file of labels holds now; empty where there is none."""
+async def _sent(request: web.Request) -> dict[str, Any]:
     try:
-        return _digest(_labels_path(recording).read_bytes())
-    except FileNotFoundError:
-        return ""
+        return dict(await request.json())
+    except (ValueError, TypeError) as error:
+        raise RequestError(f"these are no labels ({error!r})") from None
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _labelled(recording: Path) -> dict[str, Any]:
-    revision, path = _revision(recording), _labels_path(recording)
-    labels = read_labels(path, sort=True)[0].labels if revision else ()
-    rows = [
-        {name: getattr(label, name) for name in Label.__slots__ if getattr(label, name) is not None}
-        for label in labels
-    ]
-    return {"revision": revision, "labels": rows}
-
-
-def _parsed(rows: Any) -> tuple[Label, ...]:
-    """Labels as a page sends them; they may reach beyond the recording, as Audacity's do."""
-    labels = []
-    for row in rows:
-        label = Label(**row)
-        numbers = [label.onset_s, label.offset_s, label.low_hz, label.high_hz, label.confidence]
-        if not all(math.isfinite(float(n)) for n in numbers if n is not None):
-            raise ValueError("a number isn't finite")
-        if not 0.0 <= label.onset_s <= label.offset_s:
-            raise ValueError(f"from {label.onset_s} to {label.offset_s} s")
-        if not isinstance(label.label, str):
-            raise ValueError("a label is a text")
-        labels.append(label)
-    return tuple(sorted(labels, key=lambda one: (one.onset_s, one.offset_s)))
+def _labels(sent: dict[str, Any]) -> tuple[Label, ...]:
+    try:
+        return label_store.parsed(sent["labels"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"these are no labels ({error!r})") from None
 
 
 def _number(request: web.Request, name: str, default: str = "") -> float:
@@ -239,5 +210,6 @@ ROUTES = [
     web.get("/api/stretch", get_stretch),
     web.get("/api/sound", get_sound),
     web.put("/api/labels", put_labels),
+    web.put("/api/draft", put_draft),
     web.post("/api/proposals", post_proposals),
 ]

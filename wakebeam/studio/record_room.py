@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import secrets
 import time
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,26 @@ from models.live_buffer import LiveBuffer
 from schemas.errors import RequestError
 from wakebeam.cutting import plain
 from wakebeam.detecting import live_pieces
-from wakebeam.recording import QUIT, TakeFolder, Told, record_ambient, record_takes, write_licence
+from wakebeam.recording import (
+    LICENCE_NAME,
+    QUIT,
+    TakeFolder,
+    Told,
+    record_ambient,
+    record_takes,
+    write_licence,
+)
 from wakebeam.studio.microphone import Tell, hear, told_why
 from wakebeam.studio.place import PLACE, no_link
 
 _MOST_TAKES, _MOST_MINUTES = 10_000, 120.0
+_MOST_SAMPLES = 2 * 3600 * 48_000
+"""Of the room's sound: two hours at the rate of most sound cards."""
+_MOST_KEYS = 16
 
 
 async def record(request: web.Request) -> web.WebSocketResponse:
-    """A socket: keyword, speaker, licence, takes or ambient (minutes); texts are keys."""
+    """A socket: keyword, speaker, licence, consent, takes or ambient (minutes); texts are keys."""
     asked = request.query
     keyword, speaker = plain(asked.get("keyword", "")), plain(asked.get("speaker", ""))
     licence = " ".join(asked.get("licence", "").split())
@@ -30,22 +43,33 @@ async def record(request: web.Request) -> web.WebSocketResponse:
             "a keyword, a speaker and a licence are needed",
             expected="names with some of A-Z, a-z, 0-9: they become those of files",
         )
+    if asked.get("consent") != "agreed":
+        raise RequestError(
+            f"{speaker} has not agreed", expected="consent to the licence before anything is kept"
+        )
     takes, ambient = (
         _between(asked, "takes", _MOST_TAKES),
         _between(asked, "ambient", _MOST_MINUTES),
     )
-    folder = no_link(request.app[PLACE].takes / keyword)
-    keys: queue.Queue[str] = queue.Queue()
+    folder = no_link(request.app[PLACE].takes / ("ambient" if ambient else keyword))
+    no_link(folder / LICENCE_NAME)
+    keys: queue.Queue[str] = queue.Queue(_MOST_KEYS)
 
     def command(text: str, buffer: LiveBuffer) -> None:
-        keys.put(text)
+        with contextlib.suppress(queue.Full):  # nobody types so fast
+            keys.put_nowait(text[:1])
         if ambient and text == QUIT:
             buffer.end()
 
     def work(buffer: LiveBuffer, rate_hz: int, tell: Tell) -> None:
         if ambient:
-            path = no_link(folder.with_name("ambient")) / time.strftime("room-%Y%m%d-%H%M%S.wav")
-            write_licence(path.parent, licence, speaker)
+            if 60 * ambient * rate_hz > _MOST_SAMPLES:
+                raise RequestError(
+                    f"{ambient:g} minutes at {rate_hz} Hz", expected="two hours at 48 kHz at most"
+                )
+            name = f"room-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}.wav"
+            path = folder / name
+            write_licence(folder, licence, speaker)
             record_ambient(
                 live_pieces(buffer), rate_hz, path, 60 * ambient,
                 lambda done, total: tell({"done": done, "total": total}),

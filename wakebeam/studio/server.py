@@ -35,28 +35,32 @@ _FILES = (
     "studio_listen.js",
     "studio_record.js",
     "studio_rooms.js",
+    "studio_saving.js",
     "studio_validation.js",
     "studio_watch.js",
 )
 
 
-def make_app(place: Place, token: str, port: int) -> web.Application:
+def make_app(place: Place, token: str, port: int, below: str) -> web.Application:
     """Return the application.
 
     Args:
         place: where recordings, takes and trainings are.
         token: that every request needs.
         port: that it is going to be served on.
+        below: path that all its addresses begin with, `/…/`.
     """
-    app = web.Application(middlewares=[guard(token, port)], client_max_size=_MOST_BYTES)
+    app = web.Application()
     app[PLACE] = place
-    app.on_response_prepare.append(headers(port))
     app.router.add_get("/", _page)
     app.router.add_get("/files/{name}", _file)
     for part in (record_room, label_room, watch_room, validation_stream, listen_room):
         app.add_routes(part.ROUTES)
     app.cleanup_ctx.append(label_room.context)
-    return app
+    guarded = web.Application(middlewares=[guard(token, port, below)], client_max_size=_MOST_BYTES)
+    guarded.on_response_prepare.append(headers(port))
+    guarded.add_subapp(below, app)
+    return guarded
 
 
 async def serve(place: Place, port: int, opened: Callable[[str], None]) -> None:
@@ -80,8 +84,9 @@ async def serve(place: Place, port: int, opened: Callable[[str], None]) -> None:
             f"port {port} can't be used ({error.strerror})", fix="name another with --port"
         ) from error
     port = listening.getsockname()[1]
-    token = secrets.token_urlsafe(32)
-    runner = web.AppRunner(make_app(place, token, port), access_log=None, shutdown_timeout=1.0)
+    token, below = secrets.token_urlsafe(32), f"/{secrets.token_urlsafe(16)}/"
+    app = make_app(place, token, port, below)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
@@ -89,7 +94,7 @@ async def serve(place: Place, port: int, opened: Callable[[str], None]) -> None:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        opened(f"http://127.0.0.1:{port}/?token={token}")
+        opened(f"http://127.0.0.1:{port}{below}?token={token}")
         await stopped.wait()
     finally:
         await runner.cleanup()
