@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from models.event_matching import count_events
 from models.frame_accuracy import frame_accuracy
 from models.model_files import COMPARISON_NAME, read_card, write_json
 from models.operating_points import OperatingPoint, choose_on_validation, counted, limit_of, sweep
-from models.plots import det_curve, miss_curve
+from models.plots import both_curves, det_curve, miss_curve
 from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
 from models.scoring import Scorer
@@ -173,6 +173,15 @@ def write_files(
     page = report_page(title, text, pictures, sounds)
     (folder / "evaluation.html").write_text(page, encoding="utf-8")
     write_json(folder / REPORT_NAME, values)
+
+
+def picture(values: dict[str, Any], title: str, suffix: str) -> bytes:
+    """Return the curves of a report's values, as .png or .svg."""
+    names = [field.name for field in fields(OperatingPoint)]
+    chosen, *points = (
+        OperatingPoint(**{name: row[name] for name in names}) for row in (values, *values["sweep"])
+    )
+    return both_curves(points, chosen, title, suffix)
 
 
 def evaluation_identity(card: dict[str, Any], dataset_identity: str) -> str:

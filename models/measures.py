@@ -28,6 +28,7 @@ class Measure:
         report_text: the values for people.
         headline: the same in a few words.
         share_missed: in [0, 1], of what there was to find.
+        picture: of a report's values, with a title and a suffix: the curves, or a bar a class.
     """
 
     task: type[DetectionTask]
@@ -35,6 +36,7 @@ class Measure:
     report_text: Callable[[Values], str]
     headline: Callable[[Values], str]
     share_missed: Callable[[Values], float]
+    picture: Callable[[Values, str, str], bytes]
 
 
 def measure_of(values: Mapping[str, Any]) -> Measure:
@@ -49,6 +51,7 @@ MEASURES: dict[str, Measure] = {
         report_text=report_text.report_text,
         headline=report_text.headline,
         share_missed=lambda values: values["miss_rate"],
+        picture=evaluation.picture,
     ),
     "sound_events": Measure(
         task=SoundEventTask,
@@ -56,6 +59,7 @@ MEASURES: dict[str, Measure] = {
         report_text=sound_event_evaluation.report_text,
         headline=sound_event_evaluation.headline,
         share_missed=lambda values: 1.0 - (values["micro"]["recall"] or 0.0),
+        picture=sound_event_evaluation.picture,
     ),
 }
 """The measures that `evaluation.measure` may name."""

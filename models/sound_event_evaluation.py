@@ -37,10 +37,15 @@ def evaluate_sound_events(folder: Path, data: str) -> dict[str, Any]:
     choice = choose(validation, detector.labels, clock, judging)
     values = judge_sound_events(score("test"), choice, judging)
     values |= {"chosen_on": "validation", "judged_on": "test"} | origin(card, stored)
-    shares = {name: row["f1"] or 0.0 for name, row in values["classes"].items()}
-    picture = class_scores(shares, f"{card['name']}: event F1 on test")
-    write_files(folder, card["name"], values, report_text(values), [picture])
+    bars = picture(values, f"{card['name']}: event F1 on test", ".png")
+    write_files(folder, card["name"], values, report_text(values), [bars])
     return values
+
+
+def picture(values: dict[str, Any], title: str, suffix: str) -> bytes:
+    """Return the event F1 of each class as bars, as .png or .svg."""
+    shares = {name: row["f1"] or 0.0 for name, row in values["classes"].items()}
+    return class_scores(shares, title, suffix)
 
 
 def report_text(values: dict[str, Any]) -> str:

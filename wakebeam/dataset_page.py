@@ -2,7 +2,8 @@
 
 Figures of the whole come from the manifests. Spacing and the law of placement need the plans, which
 are read from up to ten times as many examples as are shown; of those a third each is drawn by
-chance, has the worst SNR, or is the most crowded.
+chance, has the worst SNR, or is the most crowded. Where sixty would make a page of more than 25 MB,
+as scenes of a minute do, fewer are shown, and the page says so.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from beam_jobs import files
 from beam_jobs.stored import read_dataset
+from models.plots import histograms, picture_suffix, write_picture
 from pipeline.example_codec import decode_example
 from pipeline.tfrecord import RecordReader
 from schemas.example import StoredExample
@@ -24,17 +27,26 @@ from schemas.recipe import SPLITS, Recipe
 from schemas.scene import ScenePlan, SceneSpec
 from schemas.stored_dataset import StoredDataset
 from wakebeam.onset_law import BINS, expected_onsets
-from wakebeam.page_file import fill_page
+from wakebeam.page_file import fill_page, json_text
 from wakebeam.sound_pictures import envelope, small_copy, spectrogram
 
 Progress = Callable[[int, int], None]
 _SCANNED = 10
 _MOST_BARS = 60
 _NO_DB = 999.0
+_MOST_BYTES, _USUAL = 25_000_000, 60
+_BETWEEN = 32  # an example's number among the others, and a comma
+_SENTENCE = 300  # which examples these are
 
 
 def dataset_page(
-    data: str, *, num_examples: int = 60, seed: int = 0, progress: Progress | None = None
+    data: str,
+    *,
+    num_examples: int = 60,
+    seed: int = 0,
+    max_bytes: int | None = None,
+    plot: Path | None = None,
+    progress: Progress | None = None,
 ) -> str:
     """Return the page.
 
@@ -42,6 +54,8 @@ def dataset_page(
         data: folder or URI of a data set of scenes.
         num_examples: how many are in it to see and hear.
         seed: chooses them.
+        max_bytes: of the page; else 25 MB, and for more than sixty examples in proportion.
+        plot: a .png or .svg that gets the histograms.
         progress: called with (examples done, examples in all).
 
     Raises:
@@ -51,28 +65,60 @@ def dataset_page(
     rng = np.random.default_rng(seed)
     found = list(_scan(stored, rng, _SCANNED * num_examples))
     scanned = [found[i] for i in rng.permutation(len(found))]
-    chosen = _chosen(scanned, num_examples)
-    shown: list[dict[str, Any]] = []
-    for example in chosen:
-        shown.append(_example(example, data, len(shown)))
-        if progress is not None:
-            progress(len(shown), len(chosen))
     plans = [ScenePlan.from_json(json.loads(example.plan)) for example in scanned]
     hours = _hours(stored, sum(stored.num_examples(split) for split in SPLITS))
-    values = {
+    values: dict[str, Any] = {
         "title": stored.first.name,
         "about": f"{hours:.2f} h in {sum(map(stored.num_examples, SPLITS)):,} examples of "
         f"{stored.example_samples / stored.sample_rate_hz:g} s at {stored.sample_rate_hz} Hz, "
         f"{stored.encoding}; identity {stored.identity()[:16]}; data set {data}",
-        "chosen": f"{len(shown)} of {len(scanned)} that were looked at: a third by chance, a third "
-        "with the worst SNR, a third with the most events",
         "duration_s": stored.example_samples / stored.sample_rate_hz,
         "rate_hz": stored.sample_rate_hz,
         "tables": _tables(stored),
         "charts": _charts(stored, plans, rng),
-        "examples": shown,
+        "examples": [],
     }
+    if plot is not None:
+        picture = histograms(values["charts"], stored.first.name, picture_suffix(plot))
+        write_picture(plot, picture)
+    budget = max_bytes or _MOST_BYTES * max(_USUAL, num_examples) // _USUAL
+    left = budget - len(fill_page("dataset", stored.first.name, values).encode()) - _SENTENCE
+    shown = _shown(scanned, num_examples, left, data, progress)
+    wanted = min(num_examples, len(scanned))
+    fewer = f", as {wanted} would make a page of more than {budget / 1e6:g} MB"
+    values["chosen"] = (
+        f"{len(shown)} of {len(scanned)} that were looked at{fewer * (len(shown) < wanted)}: "
+        "a third by chance, a third with the worst SNR, a third with the most events"
+    )
+    values["examples"] = shown
     return fill_page("dataset", stored.first.name, values)
+
+
+def _shown(
+    scanned: Sequence[StoredExample],
+    wanted: int,
+    max_bytes: int,
+    data: str,
+    progress: Progress | None,
+) -> list[dict[str, Any]]:
+    """As many as wanted, or as fit; of fewer still a third each."""
+    made: dict[str, tuple[dict[str, Any], int]] = {}
+    while True:
+        chosen, size = _chosen(scanned, wanted), 0
+        for number, example in enumerate(chosen):
+            if example.example_id not in made:
+                one = _example(example, data)
+                made[example.example_id] = one, len(json_text(one)) + _BETWEEN
+            size += made[example.example_id][1]
+            if size > max_bytes:
+                wanted = number
+                break
+            if progress is not None:
+                progress(number + 1, len(chosen))
+        else:
+            return [
+                made[one.example_id][0] | {"random": number} for number, one in enumerate(chosen)
+            ]
 
 
 def _scan(stored: StoredDataset, rng: np.random.Generator, most: int) -> Iterator[StoredExample]:
@@ -119,13 +165,12 @@ def _db(snr_db: float) -> float:
     return round(min(max(snr_db, -_NO_DB), _NO_DB), 1) if snr_db == snr_db else _NO_DB
 
 
-def _example(example: StoredExample, data: str, number: int) -> dict[str, Any]:
+def _example(example: StoredExample, data: str) -> dict[str, Any]:
     rate = example.sample_rate_hz
     lows, highs = envelope(example.audio)
     return {
         "id": example.example_id,
         "split": example.example_id.split("/")[0],
-        "random": number,
         "worst_snr_db": _worst_snr_db(example),
         "sounding": sum(e.offset_samples - e.onset_samples for e in example.events),
         "events": [

@@ -195,7 +195,7 @@ class Picture(Output):
     """Draws a file's spectrogram and score over time, at most the first ten minutes.
 
     Args:
-        out: the PNG.
+        out: a .png or .svg.
         path: the file.
         detector: which hears it.
     """
@@ -219,7 +219,7 @@ class Picture(Output):
 
     def ends(self) -> None:
         """Draw."""
-        from models.plots import detector_output
+        from models.plots import detector_output, picture_suffix, write_picture
 
         rate = self._detector.sample_rate_hz
         parts, length = [], 0
@@ -229,7 +229,7 @@ class Picture(Output):
             if length >= _PICTURED_S * rate:
                 break
         parts.append(np.zeros(max(0, _PICTURED_SAMPLES - length), np.float32))
-        png = detector_output(
+        picture = detector_output(
             np.concatenate(parts),
             rate,
             times_s=np.concatenate(self._times_s),
@@ -237,9 +237,9 @@ class Picture(Output):
             threshold=self._detector.threshold,
             title=printable(self._path.name),
             detections=self._found,
+            suffix=picture_suffix(self._out),
         )
-        self._out.parent.mkdir(parents=True, exist_ok=True)
-        self._out.write_bytes(png)
+        write_picture(self._out, picture)
 
 
 def stems_of(paths: Sequence[Path]) -> dict[Path, str]:
@@ -255,15 +255,25 @@ def stems_of(paths: Sequence[Path]) -> dict[Path, str]:
     return stems
 
 
-def places_of(wanted: Path, stems: Mapping[Path, str], suffix: str) -> dict[Path, Path]:
+def places_of(wanted: Path, stems: Mapping[Path, str], suffixes: Sequence[str]) -> dict[Path, Path]:
     """Return where the file made of each recording goes: `wanted` itself, or in that folder.
 
+    Args:
+        wanted: a file with one of the suffixes, a folder, or a name without a suffix.
+        stems: names for the recordings.
+        suffixes: that a file may have; in a folder all have the first.
+
     Raises:
-        RequestError: `wanted` is one file and there are many recordings, or a recording would be
-            replaced.
+        RequestError: `wanted` is of another kind, is one file and there are many recordings, or a
+            recording would be replaced.
     """
-    if wanted.suffix.lower() != suffix:
-        places = {path: wanted / f"{stem}{suffix}" for path, stem in stems.items()}
+    if wanted.is_dir() or not wanted.suffix:
+        places = {path: wanted / f"{stem}{suffixes[0]}" for path, stem in stems.items()}
+    elif wanted.suffix.lower() not in suffixes:
+        raise RequestError(
+            f"{wanted} can't be written",
+            expected=f"a file's name with {' or '.join(suffixes)}, or a folder",
+        )
     elif len(stems) > 1:
         raise RequestError(f"one file {wanted} for several recordings", fix="name a folder")
     else:

@@ -54,7 +54,7 @@ def detect(
     ] = None,
     chime_sound: Annotated[Path | None, typer.Option(help="your own chime")] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="PNG|DIR", help="spectrogram and score over time")
+        Path | None, typer.Option(metavar="PNG|SVG|DIR", help="spectrogram and score over time")
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="the network in integers")] = False,
     as_json: AsJson = False,
@@ -68,6 +68,7 @@ def detect(
         raise RequestError("--chime and --plot are for files")
     from models.live_buffer import LiveBuffer
     from models.operating_points import threshold_text
+    from models.plots import SUFFIXES
     from models.step_model import StepModel
     from models.streaming import StreamingDetector
     from wakebeam import detect_outputs as to
@@ -88,8 +89,8 @@ def detect(
     command = to.Command(on_detect) if on_detect else None
 
     stems = to.stems_of(paths)
-    chimes = to.places_of(chime, stems, ".wav") if chime else {}
-    plots = to.places_of(plot, stems, ".png") if plot else {}
+    chimes = to.places_of(chime, stems, (".wav",)) if chime else {}
+    plots = to.places_of(plot, stems, SUFFIXES) if plot else {}
 
     highest = to.Highest()
 

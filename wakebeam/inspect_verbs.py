@@ -29,6 +29,10 @@ def inspect(
     ] = None,
     examples: Annotated[int, typer.Option(min=1, max=600, help="to see and hear")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="chooses a data set's")] = 0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG|SVG", help="a picture too: histograms, or curves and scores"),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write one page to look at and listen to: a data set, or what a model heard in a stream.
@@ -59,18 +63,28 @@ def inspect(
         raise RequestError(
             f"{place} is there, and is no page", fix="name another with --out, or pass --overwrite"
         )
+    if plot is not None:
+        from models.plots import picture_suffix
+
+        picture_suffix(plot)
     if on is not None:
         from wakebeam.stream_page import stream_page
 
         with progress("inspect", "s") as update:
-            page = stream_page(Path(subject), on, labels, num_moments=examples, progress=update)
+            page = stream_page(
+                Path(subject), on, labels, num_moments=examples, plot=plot, progress=update
+            )
     else:
         from wakebeam.dataset_page import dataset_page
 
         with progress("inspect", "examples") as update:
-            page = dataset_page(subject, num_examples=examples, seed=seed, progress=update)
+            page = dataset_page(
+                subject, num_examples=examples, seed=seed, plot=plot, progress=update
+            )
     replace_text(place, page)
     show(f"{place}: {len(page) / 1e6:.1f} MB, to be opened in a browser")
+    if plot is not None:
+        show(f"{plot}: a picture")
 
 
 @APP.command(epilog="Example: wakebeam doctor")

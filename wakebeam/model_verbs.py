@@ -153,6 +153,9 @@ def evaluate(
     allow_leak: Annotated[
         bool, typer.Option("--allow-leak", help="judge also on what the model was trained on")
     ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PNG|SVG", help="a detector's curves as a picture too")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Count misses and false accepts per hour, with intervals, or sound events, with F1 and PSDS.
@@ -163,9 +166,19 @@ def evaluate(
     validation chose. A stream set of which the model has learnt some clips is refused by name.
     """
     task = _task_of(model)
+    if plot is not None:
+        from models.plots import picture_suffix
+
+        suffix = picture_suffix(plot)
     if task is not None:
         from wakebeam.tasks import task_verb
 
+        if plot is not None:
+            raise RequestError(
+                f"--plot with a model of the task {task}",
+                expected="a detector",
+                fix=f"look at {model / 'evaluation.png'}, which is always written",
+            )
         values = task_verb(task, "evaluate")(model)
         if as_json:
             show_json(values)
@@ -204,6 +217,11 @@ def evaluate(
         values = report.values
     else:
         values = measure_of(read_card(model)["evaluation"]).evaluate(model, str(dataset))
+    if plot is not None:
+        from models.plots import write_picture
+
+        title = f"{model.resolve().name} on {stream.resolve().name if stream else 'test'}"
+        write_picture(plot, measure_of(values).picture(values, title, suffix))
     if as_json:
         show_json(values)
     else:

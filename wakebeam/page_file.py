@@ -28,10 +28,15 @@ def fill_page(name: str, title: str, values: Mapping[str, Any]) -> str:
         "style": page_text("page.css"),
         "script": page_text("parts.js") + page_text(f"{name}.js"),
         "main": page_text(f"{name}.html"),
-        "data": json.dumps(values, allow_nan=False).translate(_ESCAPES),
+        "data": json_text(values),
     }
     pieces = page_text("frame.html").split("@")
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """Return JSON that may stand in a page."""
+    return json.dumps(values, allow_nan=False).translate(_ESCAPES)
 
 
 def page_text(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from models.event_matching import Matching, count_events
 from models.operating_points import THRESHOLDS, OperatingPoint, counted
+from models.plots import picture_suffix, stream_picture, write_picture
 from models.slices import sound_at
 from models.takes import interval_of
 from pipeline.audio_file import to_int16
@@ -43,6 +44,7 @@ def stream_page(
     *,
     data: str | None = None,
     num_moments: int = 60,
+    plot: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """Return the page.
@@ -53,6 +55,7 @@ def stream_page(
         labels: of a recording.
         data: the data set that the model was trained on, where it doesn't lie beside it.
         num_moments: stretches of the stream that are in the page to see and hear.
+        plot: a .png or .svg that gets the curves, and scores and events over time.
         progress: called with (seconds heard, seconds in all).
 
     Raises:
@@ -77,6 +80,18 @@ def stream_page(
     numbers = {id(event): i for i, event in enumerate(_keywords(heard))}
     title = f"{heard.metadata['name']} on {stream.name}"
     rule = judging.rule()
+    highest = overview(heard.recordings)
+    if plot is not None:
+        picture = stream_picture(
+            heard.recordings,
+            found[own],
+            points=points,
+            chosen=points[own],
+            highest=highest,
+            title=title,
+            suffix=picture_suffix(plot),
+        )
+        write_picture(plot, picture)
     values = {
         "title": title,
         "about": f"{hours:.2f} h in {len(heard.recordings)} "
@@ -100,7 +115,7 @@ def stream_page(
             _point(heard.recordings, of, point, numbers)
             for of, point in zip(found, points, strict=True)
         ],
-        "overview": overview(heard.recordings),
+        "overview": highest,
         "moments": _moments(heard, _wanted(found, points, own, num_moments)),
     }
     return fill_page("stream", title, values)

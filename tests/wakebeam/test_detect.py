@@ -21,6 +21,7 @@ import pytest
 import soundfile
 
 from models.live_buffer import LiveBuffer, Piece
+from models.plots import SUFFIXES
 from models.streaming import StreamOutput
 from pipeline.audio_file import read_audio
 from schemas.errors import RequestError
@@ -125,6 +126,8 @@ def test_own_chime_clips_and_pictures_of_a_folder(place, tmp_path) -> None:
         assert np.abs(x).max() > 0.1, f"the keyword at {start_s} s is in it"
     one = run("detect", "--model", export, "--plot", tmp_path / "x.png", "in", code=2)
     assert "for several recordings" in one.stderr
+    run("detect", "--model", export, "--plot", tmp_path / "x.svg", "in/sub/quiet.wav")
+    assert (tmp_path / "x.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_a_command_gets_its_words_as_they_are(place, tmp_path) -> None:
@@ -191,12 +194,19 @@ def test_no_recording_is_replaced_and_no_two_share_a_name(tmp_path) -> None:
     paths = [tmp_path / "a/rec.wav", tmp_path / "b/rec.flac", tmp_path / "b/rec-2.wav"]
     stems = stems_of(paths)
     assert list(stems.values()) == ["rec", "rec-2", "rec-2-2"]
-    places = places_of(tmp_path / "out", stems, ".wav")
+    places = places_of(tmp_path / "out", stems, (".wav",))
     assert len(set(places.values())) == 3
     with pytest.raises(RequestError, match="is one of the recordings"):
-        places_of(tmp_path / "a", stems, ".wav")
+        places_of(tmp_path / "a", stems, (".wav",))
     with pytest.raises(RequestError, match="for several recordings"):
-        places_of(tmp_path / "one.png", stems, ".png")
+        places_of(tmp_path / "one.png", stems, SUFFIXES)
+    with pytest.raises(RequestError, match=r"\.png or \.svg, or a folder"):
+        places_of(tmp_path / "one.jpg", stems, SUFFIXES)
+    (tmp_path / "run.v2").mkdir()
+    placed = places_of(tmp_path / "run.v2", stems, SUFFIXES).values()
+    assert {place.parent.name for place in placed} == {"run.v2"}
+    one = {paths[0]: "rec"}
+    assert places_of(tmp_path / "one.svg", one, SUFFIXES) == {paths[0]: tmp_path / "one.svg"}
 
 
 def test_clips_after_lost_sound_hold_what_was_heard_then(tmp_path) -> None:

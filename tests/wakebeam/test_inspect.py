@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -95,6 +96,18 @@ def test_pictures_and_sounds_of_odd_ones(tmp_path) -> None:
         assert spectrogram(x, rate).startswith("data:image/jpeg;base64,")
         assert small_copy(x, rate).startswith("data:audio/mpeg;base64,")
         assert len(envelope(x)[0]) == 640
+
+
+def test_the_same_charts_as_a_picture(trained, page) -> None:
+    for name, begins in (("charts.png", b"\x89PNG"), ("charts.svg", b"<?xml")):
+        words = ("--examples", "1", "--out", "charts.html", "--plot", name)
+        assert f"{name}: a picture" in trained("inspect", "w/data", *words).stdout
+        assert (trained.folder / name).read_bytes().startswith(begins)
+    drawn = html.unescape(re.sub("<[^>]+>", "", (trained.folder / "charts.svg").read_text()))
+    for chart in _data((trained.folder / "charts.html").read_text())["charts"]:
+        assert chart["title"].split()[0] in drawn
+    done = trained("inspect", "w/data", "--plot", "charts.jpg", code=2)
+    assert ".png or .svg" in done.stderr
 
 
 def test_nothing_else_is_replaced(trained, page) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 import soundfile
 
-from models.operating_points import THRESHOLDS
+from models.operating_points import THRESHOLDS, threshold_text
 from pipeline.stream_writer import read_stream_set
 from tests.fakes import clip as clip_of
 from wakebeam import model_leaks
@@ -67,6 +67,19 @@ def test_worst_ones_of_a_stream_are_cut_from_where_they_are(trained, stream) -> 
         f"missed kw at {first['onset_s']:.2f} s"
         in (trained.folder / "deaf/evaluation.html").read_text()
     )
+
+
+def test_curves_as_a_picture(trained, stream) -> None:
+    words = ("evaluate", "w/export", "--stream", "w/stream", "--out", "reports", "--plot")
+    for name, begins in (("curves.png", b"\x89PNG"), ("curves.svg", b"<?xml")):
+        trained(*words, name)
+        assert (trained.folder / name).read_bytes().startswith(begins)
+    drawn = (trained.folder / "curves.svg").read_text()
+    assert "export on stream" in drawn
+    assert "keywords missed, %" in drawn
+    threshold = json.loads((trained.folder / "reports/evaluation.json").read_text())["threshold"]
+    assert f"threshold {threshold_text(threshold)}" in drawn
+    assert ".png or .svg" in trained(*words, "curves.pdf", code=2).stderr
 
 
 def test_model_export_folder_and_single_recording_agree(trained, stream) -> None:

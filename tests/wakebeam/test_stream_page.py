@@ -47,6 +47,23 @@ def test_the_page_counts_as_the_report_at_every_threshold(trained, page) -> None
     assert "none of" in values["leak_check"]
 
 
+def test_a_picture_shows_as_many_events(trained, page) -> None:
+    words = ("inspect", "w/export", "--on", "looked", "--examples", "1", "--out", "other.html")
+    for name, begins in (("looked.png", b"\x89PNG"), ("looked.svg", b"<?xml")):
+        trained(*words, "--plot", name)
+        assert (trained.folder / name).read_bytes().startswith(begins)
+    values = _data(page)
+    own, drawn = values["points"][values["own"]], (trained.folder / "looked.svg").read_text()
+    for said in (
+        f"keyword ({len(values['keywords'])})",
+        f"hit ({len(own['hits'])})",
+        f"miss ({len(own['misses'])})",
+        f"false accept ({own['num_accepts']})",
+    ):
+        assert said in drawn
+    assert ".png or .svg" in trained(*words, "--plot", "looked.gif", code=2).stderr
+
+
 def test_what_is_wrong_at_the_own_threshold_is_in_the_page(page) -> None:
     values = _data(page)
     own = values["points"][values["own"]]
