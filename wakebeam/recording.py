@@ -2,15 +2,17 @@
 
 microphone ─► TakeWatcher ─► verdict ─► takes/KEYWORD/SPEAKER__0001.wav
 
-A take that is clipped, too quiet, noisy or cut off isn't kept. The folder's files are the state: a
-recording that was stopped goes on where it was, and `undo` takes the last file away. Licence and
-consent lie beside the takes (`LICENCE.txt`, which `wakebeam` reads into every data set).
+A take that is clipped, too quiet, noisy, cut off or has a hole in it isn't kept. The folder's files
+are the state: a recording that was stopped goes on where it was, and `undo` takes the last file
+away. Licence and consent lie beside the takes (`LICENCE.txt`, which `wakebeam` reads into every
+data set).
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import queue
 import re
@@ -19,6 +21,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import soundfile
 
@@ -30,6 +33,7 @@ from pipeline.text_file import replace_text
 from pipeline.wav_file import replaced_wav
 from schemas.errors import AudioError, RequestError
 from wakebeam.cutting import plain
+from wakebeam.detecting import Stopped
 from wakebeam.take_watcher import FloatArray, TakeWatcher
 
 _AROUND_S = 0.2
@@ -53,6 +57,13 @@ class Told:
     level: Callable[[float, bool], None] = lambda level_db, speaks: None
 
 
+class AmbientLength(NamedTuple):
+    """How much of a room was recorded, and how much the machine was too late for."""
+
+    kept_s: float
+    lost_s: float
+
+
 class TakeFolder:
     """The takes of one speaker in a folder.
 
@@ -67,6 +78,11 @@ class TakeFolder:
 
     def __len__(self) -> int:
         return len(self._numbers())
+
+    @property
+    def num_made(self) -> int:
+        """Takes of this session, which can be taken back."""
+        return len(self._made)
 
     def add(self, samples: FloatArray, sample_rate_hz: int) -> Path:
         """Write the next take; of several who add at once each gets a number of its own."""
@@ -106,6 +122,8 @@ def record_takes(
     wanted: int,
     keys: queue.Queue[str],
     told: Told,
+    *,
+    waits: bool = False,
 ) -> None:
     """Record until there are so many takes, or `q`.
 
@@ -116,28 +134,38 @@ def record_takes(
         wanted: how many it shall hold.
         keys: what is typed, a line each.
         told: hears of each take.
+        waits: after the last take, for Enter or `q`, so that it can be taken back.
     """
     watcher = TakeWatcher(sample_rate_hz)
-    told.status(f"take {len(folder) + 1} of {wanted}: say it")
+    unbroken: float = math.inf  # samples since some were lost
+    _ask_for_next(folder, wanted, told)
     for piece in pieces:
-        if len(folder) >= wanted:
+        full = len(folder) >= wanted
+        if full and not (waits and folder.num_made):
             break
-        take = watcher.hear(as_mono(piece.samples))
-        told.level(watcher.level_db, watcher.speaks)
+        x = as_mono(piece.samples)
+        unbroken = (0 if piece.num_lost else unbroken) + len(x)
         key = _next(keys)
-        if key == QUIT:
+        if key == QUIT or (full and key == STOP):
             break
+        take = None
+        if not full:
+            take = watcher.hear(x)
+            told.level(watcher.level_db, watcher.speaks)
         if key == UNDO:
             gone = folder.undo()
             told.verdict(f"taken back: {gone.name}" if gone else "nothing to take back", None)
-            told.status(f"take {len(folder) + 1} of {wanted}: say it")
+            _ask_for_next(folder, wanted, told)
         elif key == STOP:
             take = watcher.finish()
         if take is None:
             continue
-        _judge(take, sample_rate_hz, folder, told)
-        if len(folder) < wanted:
-            told.status(f"take {len(folder) + 1} of {wanted}: say it")
+        if unbroken - len(x) < len(take):
+            told.verdict("not kept: sound was lost", None)
+        else:
+            _judge(take, sample_rate_hz, folder, told)
+        if len(folder) < wanted or waits:
+            _ask_for_next(folder, wanted, told)
 
 
 def record_ambient(
@@ -146,27 +174,31 @@ def record_ambient(
     path: Path,
     seconds: float,
     progress: Callable[[int, int], None],
-) -> None:
-    """Write so much of the room's sound to one file; it is there whole or not at all.
+) -> AmbientLength:
+    """Write so much of the room's sound to one file, or what there was of it before `Stopped`.
 
     Args:
         pieces: the microphone.
         sample_rate_hz: its rate.
-        path: ends in `.wav`.
+        path: ends in `.wav`; there whole or, where nothing was heard, not at all.
         seconds: how much.
         progress: called with (seconds done, seconds in all).
     """
-    left = round(seconds * sample_rate_hz)
-    with replaced_wav(path) as temporary:
+    most = round(seconds * sample_rate_hz)
+    kept = lost = 0
+    with contextlib.suppress(Stopped), replaced_wav(path) as temporary:
         how = {"samplerate": sample_rate_hz, "channels": 1, "subtype": "PCM_16", "format": "WAV"}
-        with soundfile.SoundFile(temporary, "w", **how) as file:
+        with soundfile.SoundFile(temporary, "w", **how) as file, contextlib.suppress(Stopped):
             for piece in pieces:
-                x = as_mono(piece.samples)[:left]
-                file.write(x)
-                left -= len(x)
-                progress(round(seconds - left / sample_rate_hz), round(seconds))
-                if not left:
+                lost += piece.num_lost
+                file.write(as_mono(piece.samples)[: most - kept])
+                kept = file.tell()
+                progress(kept // sample_rate_hz, round(seconds))
+                if kept >= most:
                     break
+        if not kept:
+            raise Stopped  # so that no empty file is made
+    return AmbientLength(kept / sample_rate_hz, lost / sample_rate_hz)
 
 
 def cut_take(x: FloatArray, sample_rate_hz: int) -> tuple[FloatArray, list[str]]:
@@ -181,8 +213,8 @@ def cut_take(x: FloatArray, sample_rate_hz: int) -> tuple[FloatArray, list[str]]
     return cut, faults([measure(x, sample_rate_hz)])[0]
 
 
-def write_licence(folder: Path, licence: str, speaker: str) -> None:
-    """Put the licence, and who agreed to it when, beside the takes.
+def check_licence(folder: Path, licence: str) -> list[str]:
+    """Return the lines of a folder's licence; none where it has none.
 
     Raises:
         RequestError: the takes that are there have another licence.
@@ -194,11 +226,28 @@ def write_licence(folder: Path, licence: str, speaker: str) -> None:
             f"the takes in {folder} are under {lines[0]!r}", expected=f"the same, not {licence!r}",
             fix="name another folder with --out",
         )  # fmt: skip
+    return lines
+
+
+def write_licence(folder: Path, licence: str, speaker: str) -> None:
+    """Put the licence, and who agreed to it when, beside the takes.
+
+    Raises:
+        RequestError: the takes that are there have another licence.
+    """
+    lines = check_licence(folder, licence)
     consent = f"{speaker} agreed on {time.strftime('%Y-%m-%d')} to these recordings being used so"
     if consent not in lines:
         folder.mkdir(parents=True, exist_ok=True)
         text = "\n".join([licence, *lines[1:], consent]) + "\n"
-        replace_text(path, text)
+        replace_text(folder / LICENCE_NAME, text)
+
+
+def _ask_for_next(folder: TakeFolder, wanted: int, told: Told) -> None:
+    if len(folder) < wanted:
+        told.status(f"take {len(folder) + 1} of {wanted}: say it")
+    elif folder.num_made:
+        told.status(f"all {wanted} are there: u takes the last one back, Enter ends")
 
 
 def _judge(take: FloatArray, rate: int, folder: TakeFolder, told: Told) -> None:

@@ -70,12 +70,14 @@ async def record(request: web.Request) -> web.WebSocketResponse:
             name = f"room-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}.wav"
             path = folder / name
             write_licence(folder, licence, speaker)
-            record_ambient(
+            heard = record_ambient(
                 live_pieces(buffer), rate_hz, path, 60 * ambient,
                 lambda done, total: tell({"done": done, "total": total}),
             )  # fmt: skip
-            tell({"verdict": f"kept: {path.name}", "take": f"ambient/{path.name}"})
-            return
+            if not heard.kept_s:
+                return tell({"verdict": "nothing was recorded", "take": ""})
+            lost = f", {heard.lost_s:.2f} s of sound were lost" * bool(heard.lost_s)
+            return tell({"verdict": f"kept: {path.name}{lost}", "take": f"ambient/{path.name}"})
         write_licence(folder, licence, speaker)
         made = TakeFolder(folder, speaker)
 
