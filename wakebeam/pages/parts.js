@@ -60,8 +60,14 @@ function placeSpan(span, duration_s, row) {
   box.style.left = `${100 * span.onset_s / duration_s}%`;
   box.style.width = `${100 * (span.offset_s - span.onset_s) / duration_s}%`;
   box.style.borderColor = span.colour;
+  box.setAttribute("role", "img");
+  box.setAttribute("aria-label", span.said);
+  name.title = span.said;
   return box;
 }
+
+// Whether a control needs a key for itself; none here takes text, so j and k are free everywhere.
+const keepsKey = (target, key) => /^(INPUT|SELECT|AUDIO|SUMMARY|PRE)$/.test(target.tagName) && !/^[jk]$/.test(key);
 
 // Waveform and spectrogram with spans on them, and the sound: a click plays from there.
 function player(item, spans, rateHz) {
@@ -99,9 +105,13 @@ const oddsOf = (score) => Math.log(score / (1 - score));
 // From log odds to a height: 0 at the upper end of the range, 1 at the lower.
 const heightIn = ([low, high]) => (odds) => 1 - (Math.min(Math.max(odds, low), high) - low) / (high - low);
 
+// All that is known of an event, for its span.
+const saidOf = (event) => [event.label, event.kind, event.snr_db === undefined ? "" : `SNR ${snrText(event.snr_db)}`,
+  event.source && `of ${event.source}`].filter(Boolean).join(", ");
+
 // What is in a stretch, as spans for its player.
 function spansOf({ events, start_s, duration_s }) {
-  return events.map((event) => ({ text: event.kind === "keyword" ? event.label : event.source || event.label,
+  return events.map((event) => ({ text: event.kind === "keyword" ? event.label : event.source || event.label, said: saidOf(event),
     onset_s: Math.max(0, event.onset_s - start_s), offset_s: Math.min(duration_s, event.offset_s - start_s),
     colour: event.kind === "keyword" ? "#f0e442" : "#56b4e9", dashed: event.kind !== "keyword" }));
 }

@@ -161,7 +161,7 @@ byId("overview").addEventListener("click", (click) => {
   go(nearest[2]);
 });
 document.addEventListener("keydown", (key) => {
-  if (/^(INPUT|SELECT|AUDIO|SUMMARY|PRE)$/.test(key.target.tagName) || key.ctrlKey || key.metaKey || key.altKey) return;
+  if (keepsKey(key.target, key.key) || key.ctrlKey || key.metaKey || key.altKey) return;
   const audio = document.querySelector("#moment audio");
   if (key.key === "j" || key.key === "ArrowDown") go(current + 1);
   else if (key.key === "k" || key.key === "ArrowUp") go(current - 1);
