@@ -12,7 +12,10 @@ import pytest
 
 from beam_jobs.stored import read_dataset
 from schemas.scene import PlacedEvent, SceneSpec
+from tests.audio_factory import material
 from tests.browser import barriers, open_page, wait_until
+from tests.wakebeam.conftest import Workplace
+from wakebeam.dataset_page import dataset_page
 from wakebeam.onset_law import BINS, expected_onsets
 from wakebeam.page_file import fill_page
 from wakebeam.sound_pictures import envelope, small_copy, spectrogram
@@ -90,6 +93,26 @@ def test_sixty_examples_of_ten_seconds_of_noise_stay_below_25_megabytes() -> Non
     assert 60 * each < 24e6
 
 
+def test_a_page_of_long_noisy_scenes_is_cut_to_its_budget(tmp_path) -> None:
+    material(tmp_path, keywords=12, negatives=12, backgrounds=6)
+    place = Workplace(tmp_path)
+    place("init", "w", "--keyword", "kw", "--negative", "other", "--background", "noise")
+    long = ("scene.duration_s=60.0", "dataset.num_examples={train: 8, validation: 2, test: 2}")
+    place("synth", "w/recipe.yaml", *(word for one in long for word in ("--set", one)))
+    data = str(tmp_path / "w/data")
+    whole = dataset_page(data, num_examples=6)
+    assert len(_data(whole)["examples"]) == 6
+    assert "would make a page" not in whole
+    for share in (2, 8):
+        budget = len(whole.encode()) // share
+        page = dataset_page(data, num_examples=6, max_bytes=budget)
+        assert len(page.encode()) <= budget
+        shown = len(_data(page)["examples"])
+        assert (0 < shown < 6) if share == 2 else shown < 2
+        said = f"{shown} of 12 that were looked at, as 6 would make a page of more than"
+        assert _data(page)["chosen"].startswith(said)
+
+
 def test_pictures_and_sounds_of_odd_ones(tmp_path) -> None:
     for rate, n in ((16_000, 100), (8000, 8000), (11_111, 30_000), (96_000, 10_000)):
         x = np.zeros(n, np.int16)
@@ -148,6 +171,62 @@ def test_a_browser_filters_orders_plays_and_walks_by_keyboard(page) -> None:
         tab.set_viewport_size({"width": 360, "height": 700})
         assert tab.evaluate("document.documentElement.scrollWidth") <= 360
         assert tab.problems == []
+
+
+def test_a_browser_filters_by_what_events_are_and_gives_the_keys_back(page) -> None:
+    values = _data(page.read_text(encoding="utf-8"))
+    examples = {one["id"]: one for one in values["examples"]}
+    shown = "shown.map(a => a.id)"
+    sizes = []
+    with open_page(page.as_uri()) as tab:
+        for key in ("label", "kind"):
+            for value in {event[key] for one in examples.values() for event in one["events"]}:
+                tab.select_option(f"#{key}", value)
+                wanted = {
+                    name
+                    for name, one in examples.items()
+                    if any(event[key] == value for event in one["events"])
+                }
+                assert set(tab.evaluate(shown)) == wanted
+                sizes.append(len(wanted))
+            tab.select_option(f"#{key}", "any")
+        assert len(sizes) >= 3
+        assert min(sizes) < len(examples), "something is filtered"
+        tab.select_option("#order", "most crowded")
+        counts = [len(examples[name]["events"]) for name in tab.evaluate(shown)]
+        assert counts == sorted(counts, reverse=True)
+        assert len(set(counts)) > 1
+        tab.select_option("#order", "random")
+        assert tab.evaluate(shown) == list(examples)
+        assert tab.evaluate("document.activeElement.id") == "examples", "a choice lets go"
+        for key, at in (("j", 0), ("j", 1), ("ArrowDown", 2), ("k", 1), ("ArrowUp", 0)):
+            tab.keyboard.press(key)
+            assert tab.evaluate("current") == at
+        tab.locator("#kind").focus()
+        tab.keyboard.press("j")
+        assert tab.evaluate("current") == 1, "from a choice too"
+        assert tab.locator("#kind").input_value() == "any"
+        charts = tab.locator("#charts figcaption").all_text_contents()
+        for title in ("silence between two events", "level of scenes"):
+            assert sum(text.startswith(title) for text in charts) == 1
+        licences = tab.locator("table").filter(has_text="licences").locator("tbody tr")
+        assert licences.count() >= 1
+        first = next(one for one in values["examples"] if one["events"])
+        span = tab.locator(f"[id='{first['id']}'] .span").first
+        said, event = span.get_attribute("aria-label"), first["events"][0]
+        for word in (event["label"], event["kind"], event["source"]):
+            assert word in said
+        assert span.locator("b").get_attribute("title") == said
+        assert tab.problems == []
+
+
+def test_rejects_are_counted_in_a_browser(tmp_path, page) -> None:
+    values = _data(page.read_text(encoding="utf-8"))
+    values["tables"][0]["rows"][0][3] = "1,234"
+    (tmp_path / "x.html").write_text(fill_page("dataset", "t", values), encoding="utf-8")
+    with open_page((tmp_path / "x.html").as_uri()) as tab:
+        row = tab.locator("table").filter(has_text="rejected").locator("tbody tr").first
+        assert row.locator("td").nth(3).text_content() == "1,234"
 
 
 def test_a_hostile_clip_is_text_in_a_browser(trained, tmp_path, page) -> None:

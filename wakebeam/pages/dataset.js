@@ -27,7 +27,7 @@ const labels = [...new Set(DATA.examples.flatMap((e) => e.events.map((v) => v.la
 const colourOf = (label) => COLOURS[labels.indexOf(label) % COLOURS.length];
 
 function card(example) {
-  const spans = example.events.map((event) => ({ ...event, text: `${event.label} ${snrText(event.snr_db)}`,
+  const spans = example.events.map((event) => ({ ...event, said: saidOf(event), text: `${event.label} ${snrText(event.snr_db)}`,
     colour: colourOf(event.label), dashed: event.kind !== "keyword" }));
   const { sound, audio } = player({ ...example, name: example.id, duration_s: DATA.duration_s }, spans, DATA.rate_hz);
   const list = table("", ["label", "kind", "from s", "to s", "SNR", "source"], example.events.map((event) =>
@@ -90,9 +90,16 @@ choices("label", labels);
 choices("kind", [...new Set(DATA.examples.flatMap((e) => e.events.map((v) => v.kind)))].sort());
 choices("split", [...new Set(DATA.examples.map((e) => e.split))]);
 document.querySelector("form").addEventListener("input", show);
+// A choice by mouse gives the keys back to the list; one by arrow keys may go on.
+let byKey = false;
+document.querySelector("form").addEventListener("keydown", () => { byKey = true; });
+document.querySelector("form").addEventListener("pointerdown", () => { byKey = false; });
+document.querySelector("form").addEventListener("change", (event) => {
+  if (event.target.tagName === "SELECT" && !byKey) byId("examples").focus({ preventScroll: true });
+});
 document.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("keydown", (key) => {
-  if (/^(INPUT|SELECT|AUDIO|SUMMARY|PRE)$/.test(key.target.tagName) || key.ctrlKey || key.metaKey || key.altKey) return;
+  if (keepsKey(key.target, key.key) || key.ctrlKey || key.metaKey || key.altKey) return;
   if (key.key === "j" || key.key === "ArrowDown") go(current + 1);
   else if (key.key === "k" || key.key === "ArrowUp") go(current - 1);
   else if (key.key === " " && current >= 0) {

@@ -1,6 +1,13 @@
 "use strict";
 const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"];
-const FOUND = "#009e73", MISSED = "#d55e00", WRONG = "#cc79a7";
+// Marks of a stream: each has a form and, in an overview, a row of its own, so that they differ in grey too.
+const MARKS = {
+  "hits": {"colour": "#009e73", "form": "triangle", "row": "top", "sign": "▼", "dash": "none"},
+  "misses": {"colour": "#d55e00", "form": "cross", "row": "second", "sign": "✕", "dash": "2 3"},
+  "false accepts": {"colour": "#cc79a7", "form": "raised triangle", "row": "bottom", "sign": "▲", "dash": "6 3"}
+};
+const FOUND = MARKS["hits"], MISSED = MARKS["misses"], WRONG = MARKS["false accepts"];
+const DASHES = ["none", "8 3", "2 3", "8 3 2 3"];
 const byId = (id) => document.getElementById(id);
 
 function make(tag, properties = {}, ...children) {
@@ -53,8 +60,14 @@ function placeSpan(span, duration_s, row) {
   box.style.left = `${100 * span.onset_s / duration_s}%`;
   box.style.width = `${100 * (span.offset_s - span.onset_s) / duration_s}%`;
   box.style.borderColor = span.colour;
+  box.setAttribute("role", "img");
+  box.setAttribute("aria-label", span.said);
+  name.title = span.said;
   return box;
 }
+
+// Whether a control needs a key for itself; none here takes text, so j and k are free everywhere.
+const keepsKey = (target, key) => /^(INPUT|SELECT|AUDIO|SUMMARY|PRE)$/.test(target.tagName) && !/^[jk]$/.test(key);
 
 // Waveform and spectrogram with spans on them, and the sound: a click plays from there.
 function player(item, spans, rateHz) {
@@ -92,9 +105,13 @@ const oddsOf = (score) => Math.log(score / (1 - score));
 // From log odds to a height: 0 at the upper end of the range, 1 at the lower.
 const heightIn = ([low, high]) => (odds) => 1 - (Math.min(Math.max(odds, low), high) - low) / (high - low);
 
+// All that is known of an event, for its span.
+const saidOf = (event) => [event.label, event.kind, event.snr_db === undefined ? "" : `SNR ${snrText(event.snr_db)}`,
+  event.source && `of ${event.source}`].filter(Boolean).join(", ");
+
 // What is in a stretch, as spans for its player.
 function spansOf({ events, start_s, duration_s }) {
-  return events.map((event) => ({ text: event.kind === "keyword" ? event.label : event.source || event.label,
+  return events.map((event) => ({ text: event.kind === "keyword" ? event.label : event.source || event.label, said: saidOf(event),
     onset_s: Math.max(0, event.onset_s - start_s), offset_s: Math.min(duration_s, event.offset_s - start_s),
     colour: event.kind === "keyword" ? "#f0e442" : "#56b4e9", dashed: event.kind !== "keyword" }));
 }
@@ -105,20 +122,33 @@ function scoreLines(stretch, heightOf, threshold, found) {
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "scores", role: "img", "aria-label": "score over time, in log odds, and the threshold" });
   stretch.scores.forEach((values, label) => {
     const points = values.map((odds, i) => `${x(stretch.times_s[i])},${(height * heightOf(odds)).toFixed(1)}`);
-    drawing.append(svg("polyline", { points: points.join(" "), fill: "none", "stroke-width": 2, stroke: COLOURS[(label + 1) % COLOURS.length] }));
+    drawing.append(svg("polyline", { points: points.join(" "), fill: "none", "stroke-width": 2, stroke: COLOURS[(label + 1) % COLOURS.length], "stroke-dasharray": DASHES[label % DASHES.length] }));
   });
   const level = height * heightOf(oddsOf(threshold));
   drawing.append(svg("line", { x1: 0, x2: width, y1: level, y2: level, class: "level" }));
   for (const [time_s, wrong] of found.filter(([time]) => time >= 0 && time <= stretch.duration_s)) {
-    drawing.append(svg("line", { x1: x(time_s), x2: x(time_s), y1: 0, y2: height, stroke: wrong ? WRONG : FOUND, "stroke-width": 3, "stroke-dasharray": wrong ? "6 3" : "none" }));
+    const mark = wrong ? WRONG : FOUND;
+    drawing.append(svg("line", { x1: x(time_s), x2: x(time_s), y1: 0, y2: height, stroke: mark.colour, "stroke-width": 3, "stroke-dasharray": mark.dash }));
   }
   return drawing;
 }
 
+function drawMark(draw, { colour, form }, x, y) {
+  const r = 6, path = new Path2D({
+    "triangle": `M${x - r} ${y - r}h${2 * r}l${-r} ${2 * r}z`,
+    "raised triangle": `M${x - r} ${y + r}h${2 * r}l${-r} ${-2 * r}z`,
+    "cross": `M${x - r} ${y - r}l${2 * r} ${2 * r}M${x + r} ${y - r}l${-2 * r} ${2 * r}`,
+  }[form]);
+  draw.fillStyle = draw.strokeStyle = colour;
+  draw.lineWidth = 2.5;
+  if (form === "cross") draw.stroke(path); else draw.fill(path);
+}
+
 // A whole stream at a glance: the highest scores, the threshold, where recordings begin, and marks
-// [share of the whole, colour]; false accepts are marked below, keywords above.
+// [share of the whole, one of MARKS]: those of keywords in two rows above, false accepts below.
 function drawOverview(canvas, highest, heightOf, threshold, begins, marks) {
-  const draw = canvas.getContext("2d"), top = 20, tall = canvas.height - 40;
+  const draw = canvas.getContext("2d"), top = 36, tall = canvas.height - 54;
+  const middle = { "top": 9, "second": 26, "bottom": canvas.height - 9 };
   const colour = getComputedStyle(document.body).color;
   draw.clearRect(0, 0, canvas.width, canvas.height);
   draw.fillStyle = "#0072b2";
@@ -126,8 +156,5 @@ function drawOverview(canvas, highest, heightOf, threshold, begins, marks) {
   draw.fillStyle = colour;
   draw.fillRect(0, top + tall * heightOf(oddsOf(threshold)), canvas.width, 1.5);
   begins.forEach((share) => draw.fillRect(canvas.width * share, 0, 1, canvas.height));
-  for (const [share, mark] of marks) {
-    draw.fillStyle = mark;
-    draw.fillRect(canvas.width * share - 1, mark === WRONG ? canvas.height - 17 : 1, 3, 16);
-  }
+  marks.forEach(([share, mark]) => drawMark(draw, mark, canvas.width * share, middle[mark.row]));
 }

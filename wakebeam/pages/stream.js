@@ -1,6 +1,7 @@
 const DATA = JSON.parse(byId("data").textContent);
 const LISTS = ["false accepts", "misses", "hits"];
 const MOST_ROWS = 500;
+const LINES = ["solid", "dashed", "dotted", "dashed and dotted"]; // as DASHES
 const starts = DATA.recordings.map((_, i) => DATA.recordings.slice(0, i).reduce((sum, r) => sum + r.duration_s, 0));
 const wholeS = 3600 * DATA.hours;
 let point = DATA.own, list = 0, items = [], current = -1;
@@ -46,7 +47,7 @@ function showMoment(item, play) {
   }
   const { sound, audio } = player({ ...moment, name: where(moment.recording, moment.start_s) }, spansOf(moment), DATA.rate_hz);
   byId("moment").replaceChildren(make("article", { className: "example current" }, title, sound, scores(moment), audio,
-    make("p", { className: "legend", textContent: `from ${where(moment.recording, moment.start_s)}; below the picture the score in log odds from ${DATA.log_odds[0]} to ${DATA.log_odds[1]}, the threshold (dashed), and detections: hits solid, false accepts dashed` })));
+    make("p", { className: "legend", textContent: `from ${where(moment.recording, moment.start_s)}; below the picture the score in log odds from ${DATA.log_odds[0]} to ${DATA.log_odds[1]}, the threshold (dashed), and detections: hits solid, false accepts dashed${DATA.labels.length > 1 ? `; lines of ${DATA.labels.map((label, i) => `${label}: ${LINES[i % LINES.length]}`).join(", ")}` : ""}` })));
   if (play) audio.play();
 }
 
@@ -110,7 +111,7 @@ function curve() {
 }
 
 function overview() {
-  const marks = [[2, FOUND], [1, MISSED], [0, WRONG]].flatMap(([which, colour]) => rowsOf(which).map((row) => [(starts[row.recording] + row.time) / wholeS, colour]));
+  const marks = [[2, FOUND], [1, MISSED], [0, WRONG]].flatMap(([which, mark]) => rowsOf(which).map((row) => [(starts[row.recording] + row.time) / wholeS, mark]));
   drawOverview(byId("overview"), DATA.overview, heightOf, DATA.points[point].threshold, starts.slice(1).map((begin) => begin / wholeS), marks);
 }
 
@@ -160,7 +161,7 @@ byId("overview").addEventListener("click", (click) => {
   go(nearest[2]);
 });
 document.addEventListener("keydown", (key) => {
-  if (/^(INPUT|SELECT|AUDIO|SUMMARY|PRE)$/.test(key.target.tagName) || key.ctrlKey || key.metaKey || key.altKey) return;
+  if (keepsKey(key.target, key.key) || key.ctrlKey || key.metaKey || key.altKey) return;
   const audio = document.querySelector("#moment audio");
   if (key.key === "j" || key.key === "ArrowDown") go(current + 1);
   else if (key.key === "k" || key.key === "ArrowUp") go(current - 1);
