@@ -1,7 +1,7 @@
 """What the user sees: progress bars on a terminal, plain lines elsewhere, results on stdout.
 
 Progress and remarks go to stderr, results to stdout, so that a pipe gets results only. Without a
-terminal a long stage prints a line when it starts, about every ten seconds, and when it ends.
+terminal a stage prints a line after a second, then about every ten seconds.
 """
 
 from __future__ import annotations
@@ -48,19 +48,22 @@ def show_json(value: Any) -> None:
 
 
 @contextlib.contextmanager
-def progress(title: str, unit: str) -> Iterator[Update]:
+def progress(
+    title: str, unit: str, now_s: Callable[[], float] = time.monotonic
+) -> Iterator[Update]:
     """Show progress of one stage.
 
     Args:
         title: what is being done.
         unit: what is counted, e.g. `scenes`.
+        now_s: the clock that plain lines go by.
 
     Yields:
         A function to call with (done, total), from any thread, as often as wished.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _plain(title, unit)
+        yield _plain(title, unit, now_s)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -97,14 +100,14 @@ def _short(rate: float) -> str:
     return f"{rate:.3g}G"
 
 
-def _plain(title: str, unit: str) -> Update:
-    start_s = time.monotonic()
+def _plain(title: str, unit: str, clock_s: Callable[[], float]) -> Update:
+    start_s = clock_s()
     last_s = start_s - _PLAIN_EVERY_S + 1.0
     first: int | None = None
 
     def update(done: int, total: int) -> None:
         nonlocal last_s, first
-        now_s = time.monotonic()
+        now_s = clock_s()
         first = done if first is None else first
         if now_s - last_s < _PLAIN_EVERY_S or total <= 0:
             return

@@ -63,10 +63,13 @@ def examine(place: Path) -> Iterator[Finding]:
         ("packages", _packages),
         ("machine", _machine),
         ("place to work", lambda: _place(place)),
+        ("temp files", _temporary_files),
+        ("compiled code", _compiled_code),
         ("libsndfile", _libsndfile),
         ("ffmpeg", _ffmpeg),
         ("speech", _speech),
-        ("microphone", _microphone),
+        ("microphone", lambda: _sound_card("microphone", "max_input_channels")),
+        ("loudspeaker", lambda: _sound_card("loudspeaker", "max_output_channels")),
         ("browser", _browser),
         ("studio", _studio),
         ("gpu", _gpu),
@@ -136,6 +139,38 @@ def _place(place: Path) -> Finding:
     return Finding("place to work", "works", detail, needed=True)
 
 
+def _temporary_files() -> Finding:
+    """Where Python puts them: the first folder of a list that can be written, TMPDIR before all."""
+    place, wanted = Path(tempfile.gettempdir()), os.environ.get("TMPDIR")
+    free_gb = shutil.disk_usage(place).free / 1e9
+    detail = f"{place}: {free_gb:.0f} GB free"
+    if wanted and os.path.abspath(wanted) != str(place):
+        return Finding(
+            "temp files", "broken", f"TMPDIR, {wanted}, can't be written; taken is {detail}",
+            "let TMPDIR name a folder that you may write to", needed=True,
+        )  # fmt: skip
+    if free_gb < 1.0:
+        return Finding("temp files", "broken", detail, "make room, or set TMPDIR to another disk")
+    return Finding("temp files", "works", detail, needed=True)
+
+
+def _compiled_code() -> Finding:
+    """Write into the folder in which numba keeps the loops that it has compiled."""
+    from pipeline.biquads import two_biquads
+
+    kept = two_biquads.stats.cache_path  # type: ignore[attr-defined]  # numba's dispatcher
+    fix = "set NUMBA_CACHE_DIR to a folder that you may write to"
+    if kept is None:
+        return Finding("compiled code", "missing", "compiled anew in each process, no cache", fix)
+    try:
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=kept) as file:
+            file.write(b"x")
+    except OSError as error:
+        return Finding("compiled code", "broken", f"{kept}: {error.strerror}", fix)
+    return Finding("compiled code", "works", f"kept in {kept}")
+
+
 def _libsndfile() -> Finding:
     import soundfile
 
@@ -157,17 +192,31 @@ def _libsndfile() -> Finding:
 
 
 def _ffmpeg() -> Finding:
-    """For what libsndfile can't read: M4A, AAC, WMA and video."""
-    fix = "pip install imageio-ffmpeg"
+    """Make a small M4A, and read it as a recording: libsndfile can't."""
+    from pipeline.audio_file import read_audio
+    from pipeline.wav_file import write_wav
+    from schemas.errors import AudioError
+
+    fix = "pip install --force-reinstall imageio-ffmpeg"
     try:
         import imageio_ffmpeg
 
         program = imageio_ffmpeg.get_ffmpeg_exe()
     except (ImportError, RuntimeError) as error:
         return Finding("ffmpeg", "missing", f"M4A and video can't be read ({error})", fix)
-    done = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
-    first = done.stdout.partition("\n")[0]
-    return Finding("ffmpeg", "works" if not done.returncode else "broken", first or "it fails")
+    with tempfile.TemporaryDirectory() as folder:
+        wav, m4a = Path(folder, "tone.wav"), Path(folder, "tone.m4a")
+        write_wav(wav, 0.3 * np.sin(np.arange(16000) / 10.0), 16000)
+        command = [program, "-nostdin", "-loglevel", "error", "-i", str(wav), str(m4a)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            x, rate = read_audio(m4a)
+        except (AudioError, OSError) as error:
+            told = done.stderr.strip() or error
+            return Finding("ffmpeg", "broken", f"{program}: {told}"[:300], fix)
+    if rate != 16000 or abs(float(x.std()) - 0.3 / 2**0.5) > 0.05:
+        return Finding("ffmpeg", "broken", f"{program}: a tone comes back as something else", fix)
+    return Finding("ffmpeg", "works", f"{program} reads M4A")
 
 
 def _speech() -> Finding:
@@ -183,18 +232,19 @@ def _speech() -> Finding:
     return Finding("speech", "works", "espeak-ng says hello")
 
 
-def _microphone() -> Finding:
+def _sound_card(name: str, channels: str) -> Finding:
+    """What PortAudio has that can record, or play."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:
         return Finding(
-            "microphone", "missing", f"{error}", "pip install 'wakebeam[mic]', and on Linux the "
-            "system's libportaudio2",
+            name, "missing", f"{error}", "pip install 'wakebeam[mic]', and on Linux the system's "
+            "libportaudio2",
         )  # fmt: skip
-    names = [d["name"] for d in sounddevice.query_devices() if d["max_input_channels"]]
+    names = [d["name"] for d in sounddevice.query_devices() if d[channels]]
     if not names:
-        return Finding("microphone", "missing", "there is none", "plug one in")
-    return Finding("microphone", "works", ", ".join(names)[:200])
+        return Finding(name, "missing", "there is none", "plug one in")
+    return Finding(name, "works", ", ".join(names)[:200])
 
 
 def _browser() -> Finding:

@@ -25,15 +25,20 @@ def labels(
         str, typer.Option(help="format of the files in a folder: txt, csv, tsv or jams")
     ] = "txt",
     sort: Annotated[bool, typer.Option("--sort", help="accept lines in any order")] = False,
+    annotation: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="of a .jams file that has several")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Check files of labels, and write them in another format.
 
-    Times, texts, confidences (JAMS) and frequencies (Audacity) are kept where the format has them.
+    What the format has no place for is said and counted.
     """
-    from pipeline.labels.label_files import read_labels, write_labels
+    from pipeline.labels.label_files import losses, read_labels, write_labels
 
-    recordings = [one for path in files for one in read_labels(path, sort=sort)]
+    recordings = [
+        one for path in files for one in read_labels(path, sort=sort, annotation=annotation)
+    ]
     stems = Counter(Path(one.name).stem for one in recordings)
     twice = [stem for stem, times in stems.items() if times > 1]
     if twice and out is not None:
@@ -49,6 +54,8 @@ def labels(
         for path, of in places.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_labels(of, path)
+        for loss in losses(recordings, f".{to}" if many else out.suffix):
+            say(loss)
     counts = Counter(label.label for one in recordings for label in one.labels)
     told = ", ".join(f"{label} {number}" for label, number in counts.most_common(8))
     show(f"{len(recordings)} recordings with {counts.total()} labels" + f": {told}" * bool(told))

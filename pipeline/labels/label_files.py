@@ -15,33 +15,46 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.labels import audacity, jams, table
-from pipeline.labels.rows import Row, wrong
+from pipeline.labels.rows import Bare, Row, wrong
 from pipeline.text_file import replace_text
 from schemas.errors import RequestError
-from schemas.labels import LabelledRecording
+from schemas.labels import JamsRest, LabelledRecording
 
 
 class _Format(NamedTuple):
-    read: Callable[[Path, str], Iterator[Row]]
+    read: Callable[[Path, str], Iterator[Row | Bare]]
     write: Callable[[Sequence[LabelledRecording]], str]
     many: bool
+    holds: tuple[str, ...]
     duration_s: Callable[[str], float | None] = lambda text: None
+    rest: Callable[[str], JamsRest | None] = lambda text: None
 
 
+_HZ, _SURE, _COLUMNS, _LENGTH, _REST = (
+    "frequencies", "confidences", "other columns", "the recording's length",
+    "annotators and other data of JAMS",
+)  # fmt: skip
+_ONE_OF_JAMS = "; `wakebeam labels FILE --annotation N --out OTHER_FILE` takes one annotation alone"
+_TABLE = (_HZ, _SURE, _COLUMNS)
 _FORMATS = {
-    ".txt": _Format(audacity.read, audacity.write, many=False),
-    ".csv": _Format(table.read, table.write_csv, many=True),
-    ".tsv": _Format(table.read, table.write_tsv, many=True),
-    ".jams": _Format(jams.read, jams.write, many=False, duration_s=jams.duration_s),
+    ".txt": _Format(audacity.read, audacity.write, False, (_HZ,)),
+    ".csv": _Format(table.read, table.write_csv, True, _TABLE),
+    ".tsv": _Format(table.read, table.write_tsv, True, _TABLE),
+    ".jams": _Format(
+        jams.read, jams.write, False, (_SURE, _LENGTH, _REST), jams.duration_s, jams.rest
+    ),
 }
 
 
-def read_labels(path: Path, *, sort: bool = False) -> list[LabelledRecording]:
+def read_labels(
+    path: Path, *, sort: bool = False, annotation: int | None = None
+) -> list[LabelledRecording]:
     """Read a file of labels, by its suffix.
 
     Args:
         path: the file, UTF-8.
         sort: accept lines in any order.
+        annotation: the one to read of a file of JAMS, from 1; else all of them as one.
 
     Returns:
         The recordings in the order in which they are first named; at least one, maybe without
@@ -55,14 +68,23 @@ def read_labels(path: Path, *, sort: bool = False) -> list[LabelledRecording]:
         text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path} can't be read as labels ({error})") from None
+    if annotation is not None:
+        if form.rest is not jams.rest:
+            raise RequestError(f"{path} has no annotations", expected=".jams with --annotation")
+        text = jams.only(path, text, annotation)
     by_name: dict[str, list[Row]] = {}
     for row in form.read(path, text):
+        if isinstance(row, Bare):
+            by_name.setdefault(row.recording, [])
+            continue
         if row.label.offset_s < row.label.onset_s:
             raise wrong(path, row.where, "ends before it starts")
         by_name.setdefault(row.recording or f"{path.stem}.wav", []).append(row)
-    duration_s = form.duration_s(text)
+    duration_s, rest = form.duration_s(text), form.rest(text)
     return [
-        LabelledRecording(name, tuple(row.label for row in _sorted(path, rows, sort)), duration_s)
+        LabelledRecording(
+            name, tuple(row.label for row in _sorted(path, rows, sort)), duration_s, rest
+        )
         for name, rows in (by_name or {f"{path.stem}.wav": []}).items()
     ]
 
@@ -112,6 +134,45 @@ def write_labels(recordings: Sequence[LabelledRecording], path: Path) -> str:
     return text
 
 
+def losses(recordings: Sequence[LabelledRecording], suffix: str) -> list[str]:
+    """Say what is lost where recordings are written to a format, a line for each kind of thing.
+
+    Args:
+        recordings: as they were read.
+        suffix: of the format, with its dot.
+    """
+    labels = [label for one in recordings for label in one.labels]
+    rests = [one.jams for one in recordings if one.jams]
+    counts = {
+        _HZ: sum(one.low_hz is not None or one.high_hz is not None for one in labels),
+        _SURE: sum(one.confidence is not None for one in labels),
+        _COLUMNS: sum(bool(one.more) for one in labels),
+        _LENGTH: sum(one.duration_s is not None for one in recordings),
+        _REST: len(rests),
+    }
+    holds = _format(Path(f"x{suffix}")).holds
+    told = [
+        f"{what} not kept, {suffix} has no place for {'it' if what == _LENGTH else 'them'}: {count}"
+        for what, count in counts.items()
+        if count and what not in holds
+    ]
+    merged = sum(rest.num_annotations for rest in rests if rest.num_annotations > 1)
+    reworded = sum(rest.num_reworded for rest in rests)
+    left_out = sum(rest.num_left_out for rest in rests)
+    unknown = sum(one.duration_s is None for one in recordings) * (_LENGTH in holds)
+    return told + [
+        f"{text}: {count}"
+        for text, count in (
+            ("annotations taken as one, their annotators and namespaces not kept "
+             "(--annotation N takes one alone)", merged),
+            ("values of which only the text is kept", reworded),
+            ("backgrounds left out", left_out),
+            ("recordings of unknown length, the last label's end stands for it", unknown),
+        )
+        if count
+    ]  # fmt: skip
+
+
 def _format(path: Path) -> _Format:
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
@@ -141,7 +202,7 @@ def _sorted(path: Path, rows: Iterable[Row], sort: bool) -> list[Row]:
             raise wrong(
                 path, row.where, f"overlaps {before.where}, which has the same label",
                 "stretches of one label that don't overlap",
-                "join them, or give one another label",
+                "join them, or give one another label" + _ONE_OF_JAMS * (path.suffix == ".jams"),
             )  # fmt: skip
         if before is row or row.label.offset_s >= before.label.offset_s:
             last[row.label.label] = row

@@ -26,6 +26,12 @@ class Row(NamedTuple):
     label: Label
 
 
+class Bare(NamedTuple):
+    """A recording that has no labels, as a table names it."""
+
+    recording: str
+
+
 def seconds(text: str) -> float:
     """Return a time.
 

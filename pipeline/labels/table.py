@@ -5,7 +5,9 @@
     filename  onset  offset  event_label
     filename  scene_label  onset  offset  event_label
 
-Columns of other names are not kept.
+Written where a label has them, and read: columns `confidence`, `low_hz` and `high_hz`. Columns of
+other names are kept as texts. A recording without labels is a line with its name alone, as DESED's
+tables have it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.labels.rows import Row, decimal, seconds, wrong
+from pipeline.labels.rows import Bare, Row, decimal, number, seconds, wrong
 from schemas.labels import Label, LabelledRecording
 
 _FILE, _ONSET, _OFFSET, _LABEL = "filename", "onset", "offset", "event_label"
@@ -30,6 +32,7 @@ _NAMES = {
     "label": _LABEL,
     "event": _LABEL,
 }
+_NUMBERS = ("low_hz", "high_hz", "confidence")
 _HEADERS = {
     3: [_ONSET, _OFFSET, _LABEL],
     4: [_FILE, _ONSET, _OFFSET, _LABEL],
@@ -37,7 +40,7 @@ _HEADERS = {
 }
 
 
-def read(path: Path, text: str) -> Iterator[Row]:
+def read(path: Path, text: str) -> Iterator[Row | Bare]:
     """Yield the events of a table."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = next((mark for mark in "\t;" if mark in first), ",")
@@ -59,7 +62,7 @@ def read(path: Path, text: str) -> Iterator[Row]:
             if columns == named:
                 continue
         try:
-            yield Row(where, *_event(columns, fields))
+            yield _event(where, columns, fields)
         except ValueError as error:
             raise wrong(path, where, error, f"{', '.join(columns)}; times in seconds") from None
 
@@ -75,14 +78,28 @@ def write_tsv(recordings: Sequence[LabelledRecording]) -> str:
 
 
 def _write(recordings: Sequence[LabelledRecording], delimiter: str) -> str:
-    out = io.StringIO(newline="")
-    table = csv.writer(out, delimiter=delimiter, lineterminator="\n")
-    table.writerow(_HEADERS[4])
+    rows: list[dict[str, str]] = []
     for recording in recordings:
-        for one in recording.labels:
-            times = (decimal(one.onset_s), decimal(one.offset_s))
-            table.writerow([recording.name, *times, one.label])
+        rows += [_fields(one) | {_FILE: recording.name} for one in recording.labels]
+        if not recording.labels:
+            rows.append({_FILE: recording.name})
+    named = dict.fromkeys(name for row in rows for name in row)
+    numbers = [name for name in _NUMBERS if name in named]
+    columns = list(dict.fromkeys([*_HEADERS[4], *numbers, *named]))
+    out = io.StringIO(newline="")
+    table = csv.DictWriter(out, columns, "", delimiter=delimiter, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
     return out.getvalue()
+
+
+def _fields(one: Label) -> dict[str, str]:
+    """What is in the columns of a label."""
+    fields = {_ONSET: decimal(one.onset_s), _OFFSET: decimal(one.offset_s), _LABEL: one.label}
+    for name in _NUMBERS:
+        if (value := getattr(one, name)) is not None:
+            fields[name] = decimal(value)
+    return fields | dict(one.more or ())
 
 
 def _header(path: Path, where: str, named: list[str]) -> list[str]:
@@ -100,8 +117,25 @@ def _header(path: Path, where: str, named: list[str]) -> list[str]:
     return _HEADERS[len(named)]
 
 
-def _event(columns: list[str], fields: list[str]) -> tuple[str, Label]:
+def _event(where: str, columns: list[str], fields: list[str]) -> Row | Bare:
     if len(fields) != len(columns):
         raise ValueError(f"{len(fields)} fields instead of {len(columns)}")
     of = dict(zip(columns, fields, strict=True))
-    return of.get(_FILE, "").strip(), Label(seconds(of[_ONSET]), seconds(of[_OFFSET]), of[_LABEL])
+    name = of.pop(_FILE, "").strip()
+    if name and not any(of[column].strip() for column in (_ONSET, _OFFSET, _LABEL)):
+        return Bare(name)
+    onset, offset, label = (of.pop(column) for column in (_ONSET, _OFFSET, _LABEL))
+    known = {
+        column: value for column in _NUMBERS if (value := _number(of.get(column, ""))) is not None
+    }
+    more = tuple((column, text) for column, text in of.items() if text and column not in known)
+    return Row(
+        where, name, Label(seconds(onset), seconds(offset), label, **known, more=more or None)
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return number(text)
+    except ValueError:
+        return None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.labels.label_files import labels_of, read_labels, write_labels
+from pipeline.labels.label_files import labels_of, losses, read_labels, write_labels
 from schemas.errors import RequestError
 from schemas.labels import Label, LabelledRecording
 
@@ -91,7 +91,8 @@ def test_a_table_of_several_recordings_is_read_as_sed_eval_reads_it(tmp_path) ->
 )
 def test_tables_of_other_makers_are_read(tmp_path, text) -> None:
     (read,) = read_labels(_write(tmp_path / "x.csv", text))
-    assert read.labels == (Label(0.5, 1.0, "dog"), Label(1.0, 2.0, "dog"))
+    plain = [(one.onset_s, one.offset_s, one.label) for one in read.labels]
+    assert plain == [(0.5, 1.0, "dog"), (1.0, 2.0, "dog")]
 
 
 def test_jams_of_other_makers_is_read(tmp_path) -> None:
@@ -161,3 +162,143 @@ def test_what_a_format_cannot_hold_is_refused_and_nothing_is_written(tmp_path) -
     with pytest.raises(RequestError, match="a tab or a line break"):
         write_labels([LabelledRecording("a.wav", (Label(0, 1, "a\tb"),))], tmp_path / "x.txt")
     assert list(tmp_path.iterdir()) == []
+
+
+TABLE = """filename,onset,offset,event_label,low_hz,high_hz,confidence,by
+a.wav,0.500000,1.000000,dog,300.000000,,0.250000,me
+a.wav,2.000000,2.500000,cat,,,,
+b.wav,,,,,,,
+c.wav,1.000000,2.000000,dog,,900.000000,,"you, too"
+"""
+
+
+def test_a_table_keeps_its_columns_and_recordings_without_labels(tmp_path) -> None:
+    recordings = read_labels(_write(tmp_path / "x.csv", TABLE))
+    assert [one.name for one in recordings] == ["a.wav", "b.wav", "c.wav"]
+    first = Label(0.5, 1.0, "dog", 300.0, None, 0.25, (("by", "me"),))
+    assert recordings[0].labels == (first, Label(2.0, 2.5, "cat"))
+    assert recordings[1].labels == ()
+    write_labels(recordings, tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_text() == TABLE
+    assert losses(recordings, ".csv") == losses(recordings, ".tsv") == []
+    odd = _write(tmp_path / "odd.csv", "onset,offset,label,confidence\n0.5,1.0,dog,high\n")
+    write_labels(read_labels(odd), tmp_path / "odd.tsv")
+    assert read_labels(tmp_path / "odd.tsv")[0].labels[0].more == (("confidence", "high"),)
+
+
+SURE = (Label(0.5, 1.0, "dog", confidence=0.25), Label(2.0, 2.5, "cat", confidence=None))
+
+
+@pytest.mark.parametrize("suffix", [".jams", ".csv", ".tsv"])
+def test_confidences_come_back(tmp_path, suffix) -> None:
+    write_labels([LabelledRecording("x.wav", SURE, 9.0)], tmp_path / f"x{suffix}")
+    (read,) = read_labels(tmp_path / f"x{suffix}")
+    assert read.labels == SURE
+
+
+def test_what_is_lost_is_said_and_counted() -> None:
+    full = Label(0.5, 1.0, "dog", 300.0, None, 0.25, (("by", "me"),))
+    recordings = [LabelledRecording("a.wav", (full, Label(1.0, 2.0, "cat")), 9.0)] * 2
+    said = {suffix: losses(recordings, suffix) for suffix in (".txt", ".csv", ".jams")}
+    assert said == {
+        ".txt": [
+            "confidences not kept, .txt has no place for them: 2",
+            "other columns not kept, .txt has no place for them: 2",
+            "the recording's length not kept, .txt has no place for it: 2",
+        ],
+        ".csv": ["the recording's length not kept, .csv has no place for it: 2"],
+        ".jams": [
+            "frequencies not kept, .jams has no place for them: 2",
+            "other columns not kept, .jams has no place for them: 2",
+        ],
+    }
+    plain = [LabelledRecording("a.wav", (Label(0.5, 1.0, "dog"),))]
+    assert losses(plain, ".txt") == losses(plain, ".csv") == []
+
+
+def test_a_length_that_nobody_knows_is_not_invented(tmp_path) -> None:
+    """The schema of JAMS wants a number: it says what it is."""
+    unknown = [LabelledRecording("x.wav", (Label(0.5, 1.0, "dog"),))]
+    assert "of unknown length" in losses(unknown, ".jams")[0]
+    write_labels(unknown, tmp_path / "x.jams")
+    whole = json.loads((tmp_path / "x.jams").read_text())
+    assert whole["file_metadata"]["duration"] == 1.0
+    assert "unknown" in whole["sandbox"]["wakebeam"]["duration"]
+    (read,) = read_labels(tmp_path / "x.jams")
+    assert read.duration_s is None
+    write_labels([LabelledRecording("x.wav", (), 9.0)], tmp_path / "y.jams")
+    assert json.loads((tmp_path / "y.jams").read_text())["sandbox"] == {}
+    assert read_labels(tmp_path / "y.jams")[0].duration_s == 9.0
+
+
+def _by(name: str, *times: float) -> dict:
+    """An annotation by an annotator of that name."""
+    data = [{"time": t, "duration": 1.0, "value": "dog", "confidence": 0.5} for t in times]
+    about = {"annotator": {"name": name}, "corpus": "yard"}
+    return {
+        "annotation_metadata": about, "namespace": "tag_open", "data": data,
+        "sandbox": {"pass": 2}, "time": 0, "duration": 8.0,
+    }  # fmt: skip
+
+
+def _jams(path: Path, *annotations: dict) -> dict:
+    whole = {
+        "annotations": list(annotations),
+        "file_metadata": {
+            "title": "yard", "artist": "Anna", "duration": 9.5, "identifiers": {"id": "7"},
+            "release": "", "jams_version": "0.3.1",
+        },
+        "sandbox": {"day": "monday"},
+    }  # fmt: skip
+    path.write_text(json.dumps(whole))
+    return whole
+
+
+def test_jams_keeps_who_annotated_what_and_how(tmp_path) -> None:
+    whole = _jams(tmp_path / "x.jams", _by("Bert", 1.0, 3.0))
+    (read,) = read_labels(tmp_path / "x.jams")
+    write_labels([read], tmp_path / "y.jams")
+    assert json.loads((tmp_path / "y.jams").read_text()) == whole
+    assert losses([read], ".jams") == []
+    assert losses([read], ".csv")[-1].startswith("annotators and other data of JAMS not kept")
+
+
+def test_one_of_two_annotators_is_chosen(tmp_path) -> None:
+    """Both heard the same dog: as one they overlap."""
+    whole = _jams(tmp_path / "x.jams", _by("Bert", 1.0), _by("Carl", 1.1))
+    with pytest.raises(RequestError, match="--annotation N") as refused:
+        read_labels(tmp_path / "x.jams")
+    assert "observation 1 of annotation 2: overlaps observation 1 of annotation 1" in str(
+        refused.value
+    )
+    (read,) = read_labels(tmp_path / "x.jams", annotation=2)
+    assert [one.onset_s for one in read.labels] == [1.1]
+    write_labels([read], tmp_path / "y.jams")
+    assert json.loads((tmp_path / "y.jams").read_text()) == whole | {
+        "annotations": whole["annotations"][1:]
+    }
+    for number in (0, 3):
+        with pytest.raises(RequestError, match=f"no annotation {number}. Expected: 1 to 2"):
+            read_labels(tmp_path / "x.jams", annotation=number)
+    with pytest.raises(RequestError, match="has no annotations"):
+        read_labels(_write(tmp_path / "x.txt", TRACK), annotation=1)
+
+
+def test_what_annotations_lose_when_they_are_taken_as_one_is_said(tmp_path) -> None:
+    _jams(tmp_path / "x.jams", _by("Bert", 1.0), _by("Carl", 3.0))
+    (read,) = read_labels(tmp_path / "x.jams")
+    (said,) = losses([read], ".jams")
+    assert said.startswith("annotations taken as one")
+    assert said.endswith(": 2")
+    scene = _by("scaper", 1.0, 3.0) | {"namespace": "scaper"}
+    scene["data"][0]["value"] = {"label": "park", "role": "background"}
+    scene["data"][1]["value"] = {"label": "dog", "role": "foreground", "snr": 3.0}
+    _jams(tmp_path / "y.jams", scene)
+    (read,) = read_labels(tmp_path / "y.jams")
+    assert losses([read], ".jams") == [
+        "values of which only the text is kept: 1", "backgrounds left out: 1",
+    ]  # fmt: skip
+    write_labels([read], tmp_path / "z.jams")
+    (made,) = json.loads((tmp_path / "z.jams").read_text())["annotations"]
+    assert made["namespace"] == "segment_open", "scaper's wants more than a text"
+    assert made["annotation_metadata"]["annotator"]["name"] == "scaper"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,6 +50,12 @@ class Workplace:
 
     def settings(self) -> list[str]:
         return [word for setting in SMALL for word in ("--set", setting)]
+
+
+def typed_on(page: str) -> list[str]:
+    """The indented or fenced lines of a page of the documentation that are commands of a shell."""
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(r"^(?: {4})?((?:wakebeam|export|mkdir) .*)$", text, re.MULTILINE)
 
 
 def make_workplace(folder: Path) -> Workplace:

@@ -59,6 +59,21 @@ def test_unsorted_lines_are_refused_with_the_cure_that_works(trained) -> None:
     trained("labels", "sorted.txt")
 
 
+def test_the_verb_says_what_is_lost_and_chooses_an_annotation(trained) -> None:
+    annotations = [
+        {"namespace": "tag_open", "data": [
+            {"time": time, "duration": 1.0, "value": "dog", "confidence": 0.5}]}
+        for time in (1.0, 1.5)
+    ]  # fmt: skip
+    path = trained.folder / "two.jams"
+    path.write_text(json.dumps({"annotations": annotations, "file_metadata": {"duration": 9.0}}))
+    assert "--annotation N" in trained("labels", "two.jams", code=2).stderr
+    done = trained("labels", "two.jams", "--annotation", "2", "--out", "two.txt")
+    assert (trained.folder / "two.txt").read_text() == "1.500000\t2.500000\tdog\n"
+    assert "confidences not kept, .txt has no place for them: 1" in done.stderr
+    assert len(done.stderr.splitlines()) == 3, "length and namespace, too"
+
+
 def test_labelled_stretches_become_takes_of_a_recipe(trained, stream) -> None:
     folder = trained.folder
     (labelled,) = read_labels(folder / f"{stream}.txt")

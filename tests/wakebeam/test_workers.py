@@ -1,15 +1,17 @@
-"""Two workers on loopback, through the command line: one model, written once."""
+"""Two workers on loopback, as docs/training.md types it: one model, written once."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.models.test_fitting import free_addresses
+from tests.wakebeam.conftest import typed_on
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,8 +20,12 @@ def test_two_workers_train_one_detector(trained, tmp_path) -> None:
     shutil.copytree(trained.folder, tmp_path / "all")
     shutil.rmtree(tmp_path / "all/w/model")
     addresses = free_addresses(2)
-    words = [sys.executable, "-m", "wakebeam.cli", "train", "w", *trained.settings()]
-    words += ["--set", "training.strategy=multiworker", "--set", "training.epochs=1"]
+    export, train = typed_on("training.md")
+    config = json.loads(shlex.split(export)[1].removeprefix("TF_CONFIG="))
+    config["cluster"]["worker"] = addresses
+    words = [sys.executable, "-m", "wakebeam.cli", *shlex.split(train)[1:]]
+    words += [*trained.settings(), "--set", "training.epochs=1"]
+    assert "training.strategy=multiworker" in words
     workers = [
         subprocess.Popen(
             words,
@@ -27,9 +33,7 @@ def test_two_workers_train_one_detector(trained, tmp_path) -> None:
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
-                "TF_CONFIG": json.dumps(
-                    {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}}
-                ),
+                "TF_CONFIG": json.dumps(config | {"task": config["task"] | {"index": i}}),
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
