@@ -179,9 +179,13 @@ class _MakeAgain(beam.DoFn):
         if report.status != "failed" or not report.split:
             yield report
             return
-        if not self._specs:
-            self._make.setup()
-            self._specs = self._make.specs()
+        try:
+            if not self._specs:
+                self._make.setup()
+                self._specs = self._make.specs()
+        except Exception as error:  # no clip bank here, say
+            yield failed(error, report.name, report.split, report.shard_index)
+            return
         yield from self._make.process(self._specs[report.name])
 
 

@@ -13,11 +13,12 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from beam_jobs import files
 from beam_jobs.date_pairs import PAIRS
@@ -171,9 +172,12 @@ def _missing_and_extra(out: str, folder: str, manifest: Manifest | RecordManifes
 
 def _planned(manifest: Manifest | RecordManifest) -> list[str]:
     """Names of the shards of scenes that a generation's recipe asks for."""
-    if isinstance(manifest, RecordManifest) or manifest.content["plan_version"] != PLAN_VERSION:
+    if isinstance(manifest, RecordManifest) or manifest.content.get("plan_version") != PLAN_VERSION:
         return []
-    recipe = Recipe.model_validate(manifest.run["recipe"])
+    try:
+        recipe = Recipe.model_validate(manifest.run["recipe"])
+    except (KeyError, ValidationError):  # no run section, or of another release
+        return []
     return [spec.name for spec in plan_shards(recipe, manifest.first_example)]
 
 
@@ -226,7 +230,8 @@ def _render(out: str, sound: list[_Place], count: int, bank: str | None) -> tupl
     total = sum(entry.num_examples for *_, entry in sound)
     count = min(count, total)
     wanted = [(2 * j + 1) * total // (2 * count) for j in range(count)]
-    problems, first = [], 0
+    problems: list[str] = []
+    first = 0
     sources: dict[tuple[str, str], SceneSource] = {}
     for folder, manifest, entry in sound:
         inside = {w - first for w in wanted if first <= w < first + entry.num_examples}
@@ -236,14 +241,17 @@ def _render(out: str, sound: list[_Place], count: int, bank: str | None) -> tupl
         key = (folder, entry.split)
         if key not in sources:
             recipe, clips = recipe_and_bank(folder, manifest, bank)
-            clips.require_whole()
-            sources[key] = SceneSource(recipe, clips, entry.split)
+            sources[key] = SceneSource(recipe, replace(clips, checked=True), entry.split)
         with files.open_bytes(files.join(folder, entry.name)) as file:
             for position, record in enumerate(RecordReader(file, entry.name)):
                 if position not in inside:
                     continue
                 example_id = decode_example(record).example_id
-                if sources[key][int(example_id.rpartition("/")[2])].record != record:
+                try:
+                    again = sources[key][int(example_id.rpartition("/")[2])].record
+                except DatasetError as error:  # of the clip bank
+                    return [*problems, str(error)], count
+                if again != record:
                     problems.append(
                         f"{_name(out, folder, entry.name)}: {example_id} has other bytes than this "
                         "release makes"

@@ -84,9 +84,11 @@ def read_audio(path: Path) -> tuple[FloatArray, int]:
                 expected, rate = file.frames, int(file.samplerate)
                 x = file.read(dtype="float32", always_2d=True)
             if len(x) < expected < 2**62:
+                _require_readable(path)
                 raise AudioError(f"truncated: {len(x)} of {expected} samples can be read")
             return _checked(x), rate
         except soundfile.LibsndfileError as error:
+            _require_readable(path)
             if path.suffix.lower() in _LIBSNDFILE_ALONE or (
                 path.suffix.lower() in _SECOND_OPINION and not expected
             ):
@@ -205,9 +207,11 @@ def _ffmpeg_blocks(path: Path) -> Iterator[tuple[int, Callable[[int], FloatArray
 
         def require_success() -> None:
             if process.wait() != 0 or header is None:
-                _require_not_killed(process.returncode, path)
                 errors.seek(0)
-                raise AudioError(_ffmpeg_reason(errors.read()))
+                said = errors.read()
+                ended = subprocess.CompletedProcess(command, process.wait(), stderr=said)
+                require_not_killed(ended, f"it read {path}")
+                raise AudioError(_ffmpeg_reason(said))
 
         def read(count: int) -> FloatArray:
             data = sound.read(frame * count)
@@ -261,8 +265,8 @@ def _read_with_ffmpeg(path: Path) -> tuple[FloatArray, int]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise AudioError(f"ffmpeg took more than {_FFMPEG_TIMEOUT_S:.0f} s") from error
-    _require_not_killed(done.returncode, path)
+        raise OSError(f"ffmpeg took more than {_FFMPEG_TIMEOUT_S:.0f} s for {path}") from error
+    require_not_killed(done, f"it read {path}")
     if done.returncode != 0 or len(done.stdout) <= 44:
         raise AudioError(_ffmpeg_reason(done.stderr))
     segment = pydub.AudioSegment.from_file(io.BytesIO(done.stdout), format="wav")
@@ -285,10 +289,17 @@ def _ffmpeg(path: Path) -> list[str]:
     return [binary, *how, "-format_whitelist", _FORMATS, "-i", source, "-vn"]
 
 
-def _require_not_killed(status: int, path: Path) -> None:
-    """Raise OSError where ffmpeg was killed: by somebody, or for want of memory."""
-    if status == -signal.SIGKILL:
-        raise OSError(f"ffmpeg was killed while it read {path}")
+def require_not_killed(ended: subprocess.CompletedProcess[bytes], what: str) -> None:
+    """Raise OSError where ffmpeg was ended by the machine and not by what it was given.
+
+    Args:
+        ended: the process, with what it said.
+        what: that it did, to end "ffmpeg was killed while …".
+    """
+    if -ended.returncode in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGBUS):
+        raise OSError(f"ffmpeg was killed while {what}")
+    if ended.returncode and b"Cannot allocate memory" in ended.stderr:
+        raise OSError(f"there was no memory for ffmpeg while {what}")
 
 
 def _ffmpeg_reason(stderr: bytes) -> str:
@@ -305,6 +316,13 @@ def _size(path: Path) -> int:
         if error.errno not in _THE_FILES_FAULT:
             raise
         raise AudioError(f"can't be opened: {error.strerror or error}") from error
+
+
+def _require_readable(path: Path) -> None:
+    """Read a file through, which raises OSError where a disk fails; libsndfile says no more."""
+    with path.open("rb") as file:
+        while file.read(1 << 22):
+            pass
 
 
 def _require_duration(seconds: float) -> None:

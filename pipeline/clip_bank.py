@@ -55,6 +55,7 @@ class ClipBank:
         packs: by the name of a pack, what it must be.
         fetch: brings the pack of that name into `directory`; None: all are there.
         location: where others open it: folder or URI.
+        checked: every pack is read through before it is used, as those that were fetched are.
     """
 
     directory: Path
@@ -65,6 +66,7 @@ class ClipBank:
     packs: dict[str, Pack]
     fetch: Callable[[str], None] | None = field(default=None, compare=False)
     location: str = ""
+    checked: bool = field(default=False, compare=False)
 
     @classmethod
     def open(
@@ -127,20 +129,6 @@ class ClipBank:
             pack = self._samples[clip.pack] = self._mapped(clip.pack)
         return pack[clip.first_sample : clip.first_sample + clip.num_samples]
 
-    def require_whole(self) -> None:
-        """Read every pack through.
-
-        Raises:
-            DatasetError: one isn't what the index says, or could not be fetched.
-        """
-        for name, wanted in self.packs.items():
-            self._mapped(name)
-            if crc32c_of(self.directory / name) != wanted.crc32c:
-                raise DatasetError(
-                    f"{self.directory / name} is damaged: its checksum is not that of the index",
-                    fix="delete the folder and run the same command again, which builds it anew",
-                )
-
     @cached_property
     def _by_id(self) -> dict[str, Clip]:
         return {clip.clip_id: clip for clip in self.clips}
@@ -156,7 +144,7 @@ class ClipBank:
         wanted = self.packs[name]
         # A copy is read through once: it may lie there since long, in a temporary folder.
         if path.stat().st_size != wanted.num_bytes or (
-            self.fetch is not None and crc32c_of(path) != wanted.crc32c
+            (self.checked or self.fetch is not None) and crc32c_of(path) != wanted.crc32c
         ):
             raise DatasetError(
                 f"{path} is not what the index says",

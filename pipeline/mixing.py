@@ -65,15 +65,6 @@ def integer_energy(x: Pcm) -> int:
 
 
 @compiled
-def highest(x: Pcm) -> int:
-    """Return the largest |x[i]|; (n,) int16; 0 for none."""
-    top, bottom = np.int16(0), np.int16(0)
-    for i in range(len(x)):
-        top, bottom = max(top, x[i]), min(bottom, x[i])
-    return int(max(np.int64(top), -np.int64(bottom)))
-
-
-@compiled
 def energy(x: Pcm | FloatArray) -> float:
     """Return Σ x[i]² in float64: a sum for each i mod 256, then those in order."""
     sums = np.zeros(256)

@@ -22,6 +22,8 @@ from schemas.errors import DatasetError
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _MASK = 0xA282EAD8
+_LONG = 1 << 14
+"""Bytes that cost more to go over again than checksums to join."""
 HEADER_BYTES, FOOTER_BYTES = _HEADER.size, _FOOTER.size
 Piece = bytes | npt.NDArray[np.uint8]
 
@@ -102,7 +104,10 @@ class RecordReader:
         if len(data) < size and not (at_end_ok and not data):
             raise self._damaged("the file ends inside a record")
         self._last_crc = google_crc32c.value(data)
-        self._crc = combined(self._crc, self._last_crc, len(data))
+        if len(data) > _LONG:
+            self._crc = combined(self._crc, self._last_crc, len(data))
+        else:
+            self._crc = google_crc32c.extend(self._crc, data)
         self.num_bytes += len(data)
         return data
 

@@ -11,6 +11,7 @@ import subprocess
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.audio_file import require_not_killed
 from schemas.errors import AudioError
 
 FloatArray = npt.NDArray[np.float32]
@@ -49,8 +50,7 @@ def _through(
             done = subprocess.run(command, input=data, capture_output=True, timeout=_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:  # a busy machine's fault, never the clip's
             raise OSError(f"ffmpeg took more than {_TIMEOUT_S:.0f} s on codec {codec}") from error
-        if done.returncode < 0:
-            raise OSError(f"ffmpeg was ended by signal {-done.returncode} on codec {codec}")
+        require_not_killed(done, f"it used codec {codec}")
         if done.returncode != 0:
             raise AudioError(
                 f"ffmpeg failed on codec {codec}: {done.stderr.decode(errors='replace')[-300:]}"

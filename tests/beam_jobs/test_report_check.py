@@ -44,6 +44,7 @@ def test_a_report_that_was_lost_fails_the_job_by_the_shards_name(made) -> None:
     assert failures == {reports[0].name: "the engine brought no report of it"}
     assert _closed(job, reports) == {}, "a second closing, with all of them, is complete"
     assert verify(str(out), deep=True).problems == ()
+    assert _closed(job, reports[1:]), "and a third, without one, is not"
 
 
 def test_a_report_that_comes_twice_counts_once(made) -> None:

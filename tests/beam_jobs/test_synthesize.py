@@ -206,6 +206,20 @@ def test_verify_finds_examples_that_two_shards_hold(bank, tmp_path) -> None:
     )
 
 
+def test_verify_names_the_damage_of_shards_and_of_the_clip_bank(tmp_path) -> None:
+    material(tmp_path)
+    bank = build_bank(job_recipe(), base_dir=tmp_path, bank_root=tmp_path / "bank")
+    out = tmp_path / "data"
+    synthesize(job_recipe(), bank.directory, str(out), num_workers=1)
+    for path in (bank.directory / next(iter(bank.packs)), sorted(out.glob("train/*"))[0]):
+        data = bytearray(path.read_bytes())
+        data[5000] ^= 1
+        path.write_bytes(data)
+    problems = "\n".join(verify(str(out), render=3).problems)
+    assert "train-00000-of-00004.tfrecord: bytes 0 to" in problems
+    assert "clips-00000.pcm16 is not what the index says" in problems
+
+
 def test_verify_finds_what_a_manifest_lacks_of_its_plan(bank, tmp_path) -> None:
     out = tmp_path / "data"
     synthesize(job_recipe(), bank.directory, str(out), num_workers=1)

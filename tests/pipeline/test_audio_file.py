@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
+from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -41,6 +44,52 @@ def test_a_truncated_file_is_refused_as_a_stream_too(tmp_path, size: int) -> Non
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(AudioError, match="truncated"):
         list(stream_audio(path, 16000))
+
+
+@pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGTERM", "SIGSEGV"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_ffmpeg_that_is_killed_makes_no_sound_unreadable(
+    tmp_path, monkeypatch, signal_name: str, whole: bool
+) -> None:
+    """A crash is the file's fault, a kill is the machine's; a codec asks the same question."""
+    import imageio_ffmpeg
+
+    from pipeline.audio_file import open_audio
+    from pipeline.effects.codec import through_opus
+
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\nkill -{signal_name.removeprefix('SIG')} $$\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(program))
+    (tmp_path / "sound.m4a").write_bytes(b"whatever")
+    wanted = AudioError if signal_name == "SIGSEGV" else OSError
+    with pytest.raises(wanted):
+        if whole:
+            read_audio(tmp_path / "sound.m4a")
+        else:
+            with open_audio(tmp_path / "sound.m4a") as (_, blocks):
+                list(blocks)
+    with pytest.raises(wanted):
+        through_opus(np.zeros(100, np.float32), 16_000, 24)
+
+
+@pytest.mark.parametrize(
+    "number, wanted", [(errno.EACCES, AudioError), (errno.EIO, OSError), (errno.EMFILE, OSError)]
+)
+def test_only_the_files_own_faults_make_it_unreadable(
+    tmp_path, monkeypatch, number: int, wanted: type[Exception]
+) -> None:
+    write(tmp_path / "sound.wav", burst())
+    real = Path.open
+
+    def refused(path: Path, *mode: str, **more: object) -> object:
+        if path.name == "sound.wav":
+            raise OSError(number, os.strerror(number))
+        return real(path, *mode, **more)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(wanted, match=os.strerror(number)):
+        read_audio(tmp_path / "sound.wav")
 
 
 def test_a_file_that_promises_more_than_memory_is_refused(tmp_path) -> None:
