@@ -20,7 +20,14 @@ from models.detector import Detector
 from models.event_matching import count_events
 from models.frame_accuracy import frame_accuracy
 from models.model_files import COMPARISON_NAME, read_card, write_json
-from models.operating_points import OperatingPoint, choose_on_validation, counted, limit_of, sweep
+from models.operating_points import (
+    OperatingPoint,
+    choose_on_validation,
+    counted,
+    limit_of,
+    sweep,
+    threshold_text,
+)
 from models.plots import both_curves, det_curve, miss_curve
 from models.report_html import report_page
 from models.report_text import RULE_OF_THREE, report_text
@@ -152,9 +159,14 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REPORT_NAME).unlink(missing_ok=True)
     sounds = write_clips(folder, worst_clips(report.values), cut, sample_rate_hz)
+    chosen = report.chosen
+    at = (
+        f"at threshold {threshold_text(chosen.threshold)} {100 * chosen.miss_rate:.1f} % of "
+        f"keywords are missed, with {chosen.false_accepts_per_hour:.2f} false accepts per hour"
+    )
     pictures = [
-        miss_curve(report.points, report.chosen, title),
-        det_curve(report.points, report.chosen, title),
+        (f"Misses against false accepts: {at}", miss_curve(report.points, chosen, title)),
+        (f"DET curve, normal-deviate axes: {at}", det_curve(report.points, chosen, title)),
     ]
     write_files(folder, title, report.values, report_text(report.values), pictures, sounds)
 
@@ -164,12 +176,12 @@ def write_files(
     title: str,
     values: dict[str, Any],
     text: str,
-    pictures: Sequence[bytes],
+    pictures: Sequence[tuple[str, bytes]],
     sounds: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write evaluation.txt, .png, .html and, last, .json: it says that they are of this model."""
     (folder / "evaluation.txt").write_text(text, encoding="utf-8")
-    (folder / "evaluation.png").write_bytes(pictures[0])
+    (folder / "evaluation.png").write_bytes(pictures[0][1])
     page = report_page(title, text, pictures, sounds)
     (folder / "evaluation.html").write_text(page, encoding="utf-8")
     write_json(folder / REPORT_NAME, values)

@@ -9,38 +9,49 @@ from collections.abc import Sequence
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
+media-src 'self' file:; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem }}
-pre {{ overflow-x: auto; background: #f4f4f4; padding: 1rem }}
-img {{ max-width: 100% }}
+:root {{ color-scheme: light dark; background: Canvas; color: CanvasText }}
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 60rem }}
+h1, p {{ overflow-wrap: anywhere }}
+pre {{ overflow-x: auto; background: #8882; padding: 1rem }}
+img, audio {{ max-width: 100% }}
 </style>
+<main>
 <h1>{title}</h1>
-<pre>{text}</pre>
+<pre tabindex="0">{text}</pre>
 {pictures}
 {sounds}
+</main>
 </html>
 """
 
 
 def report_page(
-    title: str, text: str, pictures: Sequence[bytes], sounds: Sequence[tuple[str, str]] = ()
+    title: str,
+    text: str,
+    pictures: Sequence[tuple[str, bytes]],
+    sounds: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return an HTML page.
 
     Args:
         title: of the page.
         text: shown as it is.
-        pictures: PNG files.
+        pictures: (what is to be seen, a PNG file) of each.
         sounds: (path relative to the page, what is to be heard) of each.
     """
     images = "\n".join(
-        f'<img alt="figure {i}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-        for i, png in enumerate(pictures, start=1)
+        f'<img alt="{html.escape(seen)}" '
+        f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        for seen, png in pictures
     )
     players = "\n".join(
-        f'<p><audio controls preload="none" src="{html.escape(path)}"></audio> '
+        f'<p><audio controls preload="none" aria-label="{html.escape(remark)}" '
+        f'src="{html.escape(path)}"></audio> '
         f'<a href="{html.escape(path)}">{html.escape(path)}</a><br>{html.escape(remark)}</p>'
         for path, remark in sounds
     )

@@ -37,8 +37,10 @@ def evaluate_sound_events(folder: Path, data: str) -> dict[str, Any]:
     choice = choose(validation, detector.labels, clock, judging)
     values = judge_sound_events(score("test"), choice, judging)
     values |= {"chosen_on": "validation", "judged_on": "test"} | origin(card, stored)
+    rows = values["classes"].items()
+    seen = "Event F1: " + ", ".join(f"{name} {_percent(row['f1'])}" for name, row in rows)
     bars = picture(values, f"{card['name']}: event F1 on test", ".png")
-    write_files(folder, card["name"], values, report_text(values), [bars])
+    write_files(folder, card["name"], values, report_text(values), [(seen, bars)])
     return values
 
 

@@ -113,6 +113,36 @@ def test_a_page_of_long_noisy_scenes_is_cut_to_its_budget(tmp_path) -> None:
         assert _data(page)["chosen"].startswith(said)
 
 
+def test_hostile_files_and_labels_stay_text_from_material_to_page(tmp_path) -> None:
+    material(tmp_path, keywords=12, negatives=12, backgrounds=6)
+    label = "<img src=x onerror=alert(1)>"
+    for folder in ("kw", "other"):
+        for path in (tmp_path / folder).rglob("*.wav"):
+            path.rename(path.with_name(f"{path.stem}<script>alert(1)<.wav"))
+    place = Workplace(tmp_path)
+    place("init", "w", "--keyword", "kw", "--negative", "other", "--background", "noise")
+    small = ("scene.duration_s=4.0", "scene.num_keywords=[1, 1]", "scene.num_negatives=[1, 1]")
+    counts = "dataset.num_examples={train: 8, validation: 2, test: 2}"
+    named = f"material.keyword={json.dumps([{'path': str(tmp_path / 'kw'), 'label': label}])}"
+    settings = (*small, counts, named)
+    place("synth", "w/recipe.yaml", *(word for one in settings for word in ("--set", one)))
+    place("inspect", "w/data", "--examples", "6")
+    page = tmp_path / "w/data.html"
+    text = page.read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+    events = [event for one in _data(text)["examples"] for event in one["events"]]
+    assert {event["label"] for event in events if event["kind"] == "keyword"} == {label}
+    assert all("<script>alert(1)<.wav" in event["source"] for event in events)
+    with open_page(page.as_uri()) as tab:
+        tab.select_option("#label", label)
+        assert tab.locator("article").count() == 6
+        shown = tab.locator("article .span").evaluate_all("all => all.map(s => s.ariaLabel)")
+        assert any(f"{label}, keyword" in said and "<script>alert(1)<" in said for said in shown)
+        assert tab.locator("main script, main img[src=x]").count() == 0
+        assert tab.problems == []
+
+
 def test_pictures_and_sounds_of_odd_ones(tmp_path) -> None:
     for rate, n in ((16_000, 100), (8000, 8000), (11_111, 30_000), (96_000, 10_000)):
         x = np.zeros(n, np.int16)
