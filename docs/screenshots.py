@@ -75,6 +75,7 @@ def studio(model: Path, stream: Path, training: Path | None) -> None:
         with open_page(address, first) as tab:
             tab.set_viewport_size({"width": 1100, "height": 760})
             tab.fill("[name=keyword]", "hello beacon")
+            tab.fill("[name=speaker]", "anna")
             tab.check("[name=consent]")
             tab.click("#record-start")
             wait_until(tab, "document.querySelectorAll('#record-takes li').length > 2", 90)

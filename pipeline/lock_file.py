@@ -26,3 +26,15 @@ def held_alone(path: Path, refusal: WakebeamError | None) -> Iterator[None]:
         except OSError:
             pass
         yield
+
+
+def is_held(path: Path) -> bool | None:
+    """Whether a living process holds the lock on `path`; None where that can't be known."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False

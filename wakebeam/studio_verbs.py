@@ -42,7 +42,10 @@ def studio(
 
     def opened(address: str) -> None:
         show(address)
-        say("open this in a browser; Ctrl-C ends the studio")
+        how = (
+            "opens in the browser; if none comes up," if browser else "in a browser of this machine"
+        )
+        say(f"{how} paste this address; Ctrl-C ends the studio")
         if browser:
             webbrowser.open(address)
 

@@ -15,6 +15,9 @@ from schemas.errors import RecipeError, RequestError, WakebeamError
 from schemas.recipe import Recipe
 from schemas.recipe_machines import MACHINES
 
+LOCK_NAME = ".wakebeam.lock"
+"""Held, in a recipe's folder, by a run that is at work there."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -124,5 +127,5 @@ def alone_with(recipe_path: Path) -> Iterator[None]:
         f"another run is at work on {recipe_path}",
         fix="wait for it, or stop it; the same command goes on where it was",
     )
-    with held_alone(recipe_path.resolve().parent / ".wakebeam.lock", refusal):
+    with held_alone(recipe_path.resolve().parent / LOCK_NAME, refusal):
         yield

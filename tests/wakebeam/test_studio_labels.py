@@ -223,6 +223,31 @@ def test_stretches_of_one_label_do_not_overlap(open_studio, folder) -> None:
     assert read_labels(path)[0].labels == kept
 
 
+def test_a_newcomer_labels_by_mouse_and_enter(trained, folder, tmp_path) -> None:
+    """The detector's label is there; after a click Enter labels; the list says what has labels."""
+    write(tmp_path / "elsewhere.wav", np.zeros(16000))
+    (folder / "link.wav").symlink_to(tmp_path / "elsewhere.wav")
+    (folder / "later/inside.wav").symlink_to(folder / "monday.wav")
+    with (
+        studio(folder, "--model", trained.folder / "w/export") as one,
+        open_page(one.address) as tab,
+    ):
+        open_recording(tab, "later/tuesday.wav")
+        listed = tab.locator("#label-recording option").all_text_contents()
+        assert "link.wav" not in listed
+        assert "later/inside.wav" in listed
+        assert tab.text_content("#label-left-out").endswith("are left out: 1")
+        tab.click("#label-next")
+        tab.keyboard.press("Enter")
+        wait_until_saved(tab)
+        assert tab.text_content("#label-list").endswith("· kw")
+        assert tab.locator("#label-list li").count() == 1
+        listed = tab.locator("#label-recording option").all_text_contents()
+        assert "later/tuesday.wav (labels)" in listed
+    for name in ("link.wav", "later/inside.wav"):
+        (folder / name).unlink()
+
+
 def test_two_tabs_on_one_file_ask(open_studio, folder) -> None:
     """Two real tabs: the one that comes second is asked, and gets what it chooses."""
     path = folder / "later/tuesday.txt"

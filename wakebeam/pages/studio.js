@@ -7,15 +7,18 @@ function trouble(text) {
 
 // Asks the server; an answer that isn't good is an Error with its status and body.
 async function ask(path, parameters = {}, options = {}) {
-  const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`, options);
+  const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`, options).catch(() => { throw new Error("the studio doesn't answer"); });
   const body = answer.headers.get("Content-Type").startsWith("application/json") ? await answer.json() : await answer.text();
   if (!answer.ok) throw Object.assign(new Error(body.error || body), { status: answer.status, body });
   return body;
 }
 
-// The microphone's samples as int16 packets into a socket; told hears what comes back. Null if the
-// room was left before all was ready.
-async function openMicrophone(path, parameters, left, told, ended) {
+// The level of int16 samples in dB re full scale.
+const levelOf = (samples) => 10 * Math.log10(samples.reduce((sum, x) => sum + x * x, 0) / samples.length / 32768 ** 2 + 1e-9);
+
+// The microphone's samples as int16 packets into a socket; told hears what comes back, and heard each
+// packet. Null if the room was left before all was ready.
+async function openMicrophone(path, parameters, left, told, ended, heard = () => {}) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
   const context = new AudioContext();
   await context.audioWorklet.addModule("files/studio_capture.js");
@@ -32,6 +35,7 @@ async function openMicrophone(path, parameters, left, told, ended) {
     if (socket.readyState !== WebSocket.OPEN) return;
     microphone.sent += data.length / channels;
     microphone.at = performance.now();
+    heard(data);
     socket.send(data.buffer);
   };
   const close = () => {

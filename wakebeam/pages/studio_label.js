@@ -2,7 +2,7 @@ ROOMS.label = (() => {
   const SNAP_S = 0.15, SNAP_PX = 16, NUDGE_S = 0.01, SHORTEST_S = 0.02, MOST_UNDO = 200;
   const view = byId("label-view"), spans = view.querySelector(".spans"), audio = byId("label-audio");
   const head = view.querySelector(".playhead");
-  let doc = null, opening = 0, proposing = false;
+  let doc = null, opening = 0, proposing = false, known = [];
   let from = 0, width = 20, active = [], selected = -1, candidate = null, playing = null, stretchAsked = 0;
 
   const state = (text) => { byId("label-state").textContent = text; };
@@ -92,6 +92,7 @@ ROOMS.label = (() => {
 
   const visible = (span) => span.offset_s > from && span.onset_s < to();
   const texts = () => [...new Set(doc.labels.map((one) => one.label))].sort();
+  const DEFAULT = "keyword";
 
   function showSpans() {
     const colours = texts(), focused = document.activeElement && document.activeElement.dataset.index;
@@ -118,7 +119,7 @@ ROOMS.label = (() => {
 
   function show() {
     showSpans();
-    byId("label-texts").replaceChildren(...texts().map((value) => make("option", { value })));
+    byId("label-texts").replaceChildren(...[...new Set([...texts(), ...known])].map((value) => make("option", { value })));
     byId("label-list").replaceChildren(...doc.labels.map((label, i) => make("li", {}, make("button", { type: "button", textContent: `${label.onset_s.toFixed(3)} – ${label.offset_s.toFixed(3)} s · ${label.label}`, onclick: () => { select(i); reveal(label); } }))));
   }
 
@@ -211,7 +212,7 @@ ROOMS.label = (() => {
     return true;
   }
 
-  const chosenText = () => byId("label-text").value.trim().replace(/\s+/g, " ") || "keyword";
+  const chosenText = () => byId("label-text").value.trim().replace(/\s+/g, " ") || DEFAULT;
 
   function replaceSelected(row) {
     if (!fits(row, selected)) { select(selected); return; }
@@ -368,7 +369,11 @@ ROOMS.label = (() => {
     "label-accept": () => judge(true), "label-reject": () => judge(false), "label-theirs": () => settle(false), "label-mine": () => settle(true),
     "label-draft-take": () => judgeDraft(true), "label-draft-drop": () => judgeDraft(false),
   };
-  for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", () => doc && action());
+  for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", (event) => {
+    if (!doc) return;
+    action();
+    if (event.detail) view.focus({ preventScroll: true });  // by mouse: keys are the view's again
+  });
   byId("label-position").addEventListener("input", () => doc && go(Number(byId("label-position").value)));
   byId("label-recording").addEventListener("change", () => open(byId("label-recording").value));
   byId("label-channel").addEventListener("change", () => {
@@ -397,11 +402,14 @@ ROOMS.label = (() => {
   return {
     enter: async () => {
       try {
-        const { recordings, model, cut } = await ask("api/recordings");
-        byId("label-propose").hidden = !model;
+        const { recordings, labels, cut, elsewhere } = await ask("api/recordings");
+        known = labels || [];
+        byId("label-propose").hidden = !labels;
+        if (known.length && !doc && byId("label-text").value === DEFAULT) byId("label-text").value = known[0];
         byId("label-recording").replaceChildren(...recordings.map((one) => make("option", { value: one.name, textContent: one.name })));
         for (const one of recordings) nameOption(one.name, one.labelled);
-        if (cut) trouble(`there are more recordings than the first ${recordings.length}: start the studio on a folder further down`);
+        byId("label-left-out").textContent = [cut && `the first ${recordings.length} recordings: for the others start the studio on a folder further down`,
+          elsewhere && `links to files outside of the studio's folder are left out: ${elsewhere}`].filter(Boolean).join("; ");
         if (!recordings.length) state("no recordings below this folder");
         else if (doc && recordings.some((one) => one.name === doc.name)) byId("label-recording").value = doc.name;
         else open(recordings[0].name);

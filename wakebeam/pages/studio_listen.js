@@ -1,13 +1,21 @@
 ROOMS.listen = (() => {
-  const SHOWN_S = 30;
+  const SHOWN_S = 30, LOWEST = -6, HIGHEST = 15;
   let microphone = null, visit = 0, detector = {}, scores = [], found = [], beganAt = 0;
-  const oddsOf = (p) => Math.max(-6, Math.min(15, Math.log(Math.max(p, 1e-9) / Math.max(1 - p, 1e-9))));
+  const oddsOf = (p) => Math.max(LOWEST, Math.min(HIGHEST, Math.log(Math.max(p, 1e-9) / Math.max(1 - p, 1e-9))));
 
   function draw() {
     const canvas = byId("listen-scores"), pen = canvas.getContext("2d"), now = scores.length ? scores[scores.length - 1].time_s : 0;
-    const x = (time) => canvas.width * (1 - (now - time) / SHOWN_S), y = (odds) => canvas.height * (1 - (odds + 6) / 21);
+    const x = (time) => canvas.width * (1 - (now - time) / SHOWN_S), y = (odds) => canvas.height * (HIGHEST - odds) / (HIGHEST - LOWEST);
     const colour = getComputedStyle(document.body).color;
     pen.clearRect(0, 0, canvas.width, canvas.height);
+    pen.font = "20px system-ui";
+    pen.fillStyle = colour;
+    for (const odds of [-5, 0, 5, 10]) {
+      pen.globalAlpha = 0.3;
+      pen.fillRect(0, y(odds), canvas.width, 1);
+      pen.globalAlpha = 1;
+      pen.fillText(odds, 4, y(odds) - 4);
+    }
     detector.labels.forEach((label, i) => {
       pen.strokeStyle = COLOURS[(i + 1) % COLOURS.length];
       pen.lineWidth = 3;
@@ -17,7 +25,6 @@ ROOMS.listen = (() => {
     });
     pen.fillStyle = colour;
     if (detector.threshold) pen.fillRect(0, y(oddsOf(detector.threshold)), canvas.width, 1.5);
-    pen.font = "20px system-ui";
     for (const one of found) {
       pen.fillStyle = "#009e73";
       pen.fillRect(x(one.at), 0, 4, canvas.height);
@@ -47,6 +54,7 @@ ROOMS.listen = (() => {
   const working = (yes) => {
     byId("listen-start").disabled = yes || !detector.labels;
     byId("listen-stop").disabled = !yes;
+    if (!yes) byId("listen-level").value = -60;
   };
 
   byId("listen-start").addEventListener("click", async () => {
@@ -61,7 +69,7 @@ ROOMS.listen = (() => {
         working(false);
         byId("listen-status").textContent = "stopped";
         if (why) trouble(why);
-      });
+      }, (samples) => { byId("listen-level").value = levelOf(samples); });
       if (microphone) byId("listen-status").textContent = "listening";
     } catch (error) {
       working(false);
@@ -71,10 +79,13 @@ ROOMS.listen = (() => {
   byId("listen-stop").addEventListener("click", () => microphone && microphone.close());
   return {
     enter: async () => {
-      detector = await ask("api/detector");
+      const visited = visit;
+      try { detector = await ask("api/detector"); } catch (error) { trouble(error.message); return; }
+      if (visit !== visited) return;
       byId("listen-about").textContent = detector.labels ? `${detector.name}: ${detector.labels.join(", ")}; scores in log odds over ${SHOWN_S} s, the line is the threshold`
         : "no detector: start the studio with --model EXPORT";
       working(false);
+      if (detector.labels) draw();
     },
     leave: () => { visit += 1; if (microphone) microphone.close(); },
   };

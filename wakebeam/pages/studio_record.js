@@ -16,7 +16,9 @@ ROOMS.record = (() => {
       byId("record-level").classList.toggle("speaks", message.speaks);
     }
     if (message.verdict) {
+      for (const line of [...byId("record-takes").children]) if ((message.gone || []).includes(line.dataset.take)) line.remove();
       const line = make("li", { textContent: message.verdict });
+      line.dataset.take = message.take;
       if (message.take) {
         const audio = make("audio", { controls: true, preload: "none", src: `api/take?${new URLSearchParams({ name: message.take })}` });
         audio.setAttribute("aria-label", `take ${message.take}`);

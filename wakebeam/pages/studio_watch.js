@@ -3,6 +3,7 @@ ROOMS.watch = (() => {
   const CHARTS = [["loss", "loss", 1], ["miss_rate", "missed on validation, %", 100], ["false_accepts_per_hour", "false accepts per hour on validation", 1],
     ["input_wait_fraction", "waiting for input, % of a step", 100]];
   let timer = null, visit = 0, last = "";
+  const stateOf = ({ finished, at_work }) => finished ? "finished" : at_work === null ? "at work or stopped" : at_work ? "at work" : "stopped";
 
   function lines(epochs, [name, title, scale]) {
     const known = epochs.filter((e) => e[name] !== undefined);
@@ -30,7 +31,7 @@ ROOMS.watch = (() => {
       const { epochs, judged } = training;
       const percent = (x) => `${(100 * x).toFixed(1)} %`;
       const result = judged.miss_rate === undefined ? "" : `; on the test split ${percent(judged.miss_rate)} missed (${judged.miss_interval.map(percent).join(" to ")}) at ${judged.false_accepts_per_hour.toFixed(2)} false accepts per hour`;
-      byId("watch-state").textContent = `${epochs.length} epoch${epochs.length === 1 ? "" : "s"}, ${training.finished ? "finished" : "at work or stopped"}${result}`;
+      byId("watch-state").textContent = `${epochs.length} epoch${epochs.length === 1 ? "" : "s"}, ${stateOf(training)}${result}`;
       if (JSON.stringify(training) === last) return;
       byId("watch-charts").replaceChildren(...CHARTS.map((chart) => lines(epochs, chart)).filter(Boolean));
       const picture = byId("watch-output").querySelector("img");
@@ -53,7 +54,9 @@ ROOMS.watch = (() => {
   byId("watch-training").addEventListener("change", () => { last = ""; update(); });
   return {
     enter: async () => {
-      const visited = visit, names = await ask("api/trainings");
+      const visited = visit;
+      let names = [];
+      try { names = await ask("api/trainings"); } catch (error) { trouble(error.message); return; }
       if (visit !== visited) return;
       byId("watch-training").replaceChildren(...names.map((name) => make("option", { value: name, textContent: name })));
       if (!names.length) byId("watch-state").textContent = "nothing was trained below this folder";

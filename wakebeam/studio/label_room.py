@@ -47,16 +47,21 @@ async def context(app: web.Application) -> AsyncIterator[None]:
 
 
 async def list_recordings(request: web.Request) -> web.Response:
-    """GET: every recording, and whether it has labels."""
+    """GET: every recording, and whether it has labels; those of the detector."""
     place = request.app[PLACE]
 
     def look() -> dict[str, Any]:
-        names, all_of_them = place.recordings()
+        names, num_elsewhere, all_of_them = place.recordings()
         rows = [
             {"name": name, "labelled": label_store.is_labelled(place.folder / name)}
             for name in names
         ]
-        return {"recordings": rows, "model": place.model is not None, "cut": not all_of_them}
+        return {
+            "recordings": rows,
+            "labels": place.labels(),
+            "elsewhere": num_elsewhere,
+            "cut": not all_of_them,
+        }
 
     return web.json_response(await asyncio.to_thread(look))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,11 +44,23 @@ class Place:
                 f"{self.model} is no export", expected="a folder that `wakebeam export` wrote"
             )
 
-    def recordings(self) -> tuple[list[str], bool]:
-        """Return recordings below the folder as paths from it with `/`, and whether all."""
+    def recordings(self) -> tuple[list[str], int, bool]:
+        """Return recordings below the folder as paths from it with `/`.
+
+        Returns:
+            Their names, how many links to files elsewhere were left out, and whether those are all.
+        """
         found = self._below(lambda name: Path(name).suffix.lower() in AUDIO_SUFFIXES)
         names = list(itertools.islice(found, _MOST_FILES + 1))
-        return sorted(names[:_MOST_FILES]), len(names) <= _MOST_FILES
+        listed = [name for name in names[:_MOST_FILES] if self._holds(name)]
+        num_elsewhere = len(names[:_MOST_FILES]) - len(listed)
+        return sorted(listed), num_elsewhere, len(names) <= _MOST_FILES
+
+    def labels(self) -> list[str] | None:
+        """Return what the model knows; None without one."""
+        if self.model is None:
+            return None
+        return list(json.loads((self.model / METADATA_NAME).read_text(encoding="utf-8"))["labels"])
 
     def trainings(self) -> list[str]:
         """Return the folders below in which something is or was trained; `.` is this one."""
@@ -65,6 +78,10 @@ class Place:
     def take(self, name: str) -> Path:
         """Return a take by its path from the folder of takes."""
         return _inside(self.takes, name)
+
+    def _holds(self, name: str) -> bool:
+        path = self.folder / name
+        return not path.is_symlink() or path.resolve().is_relative_to(self.folder.resolve())
 
     def _below(self, wanted: Callable[[str], bool]) -> Iterator[str]:
         for path, folders, files in os.walk(self.folder):

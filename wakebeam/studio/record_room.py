@@ -81,9 +81,16 @@ async def record(request: web.Request) -> web.WebSocketResponse:
         write_licence(folder, licence, speaker)
         made = TakeFolder(folder, speaker)
 
+        kept: set[str] = set()
+
         def verdict(text: str, take: Path | None) -> None:
-            name = f"{keyword}/{take.name}" if take else ""
-            tell({"verdict": text, "take": name, "done": len(made), "total": int(takes)})
+            gone = [name for name in kept if not (folder / name).exists()]
+            kept.difference_update(gone)
+            line = {"verdict": text, "take": "", "gone": [f"{keyword}/{name}" for name in gone]}
+            if take is not None:
+                kept.add(take.name)
+                line["take"] = f"{keyword}/{take.name}"
+            tell(line | {"done": len(made), "total": int(takes)})
 
         told = Told(
             status=lambda text: tell({"status": text}),

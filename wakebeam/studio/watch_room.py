@@ -13,9 +13,11 @@ from typing import Any
 from aiohttp import web
 from tensorboard.compat.proto.event_pb2 import Event
 
+from pipeline.lock_file import is_held
 from pipeline.tfrecord import RecordReader
 from schemas.errors import DatasetError
 from wakebeam.studio.place import PLACE, no_link
+from wakebeam.workspace import LOCK_NAME
 
 _SHOWN = (
     "epoch",
@@ -36,7 +38,7 @@ async def list_trainings(request: web.Request) -> web.Response:
 
 
 async def get_training(request: web.Request) -> web.Response:
-    """GET name: its epochs, and how the model was judged once that was done."""
+    """GET name: its epochs, whether it is at work, and how the model was judged, once it was."""
     folder = request.app[PLACE].inside(request.query.get("name", ""))
     history = await asyncio.to_thread(_json, folder / "history.json")
     judged = await asyncio.to_thread(_json, folder / "evaluation.json")
@@ -45,6 +47,7 @@ async def get_training(request: web.Request) -> web.Response:
     return web.json_response(
         {
             "finished": bool(history.get("finished")),
+            "at_work": await asyncio.to_thread(_at_work, request.app[PLACE].folder, folder),
             "epochs": epochs,
             "judged": {name: judged[name] for name in known if name in judged},
         }
@@ -58,6 +61,15 @@ async def get_output(request: web.Request) -> web.Response:
     if picture is None:
         raise web.HTTPNotFound
     return web.Response(body=picture, content_type="image/png")
+
+
+def _at_work(root: Path, folder: Path) -> bool | None:
+    """Whether a run is at work on a training's recipe; None where no lock of one lies in here."""
+    root = root.resolve()
+    inside = [one for one in (folder, *folder.parents) if one.is_relative_to(root)]
+    locks = [one / LOCK_NAME for one in inside if not (one / LOCK_NAME).is_symlink()]
+    held = [is_held(path) for path in locks]
+    return True if True in held else False if False in held else None
 
 
 def _latest_picture(logs: Path) -> bytes | None:
