@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from schemas.errors import WakebeamError
+
+_PAUSES_S = (0.01, 0.05)
 
 
 @contextlib.contextmanager
@@ -19,12 +22,17 @@ def held_alone(path: Path, refusal: WakebeamError | None) -> Iterator[None]:
         refusal: what to raise if another process has it; None: wait for it.
     """
     with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
-        except BlockingIOError as error:
-            raise (refusal or error) from error
-        except OSError:
-            pass
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
+            except BlockingIOError as error:
+                if pause_s is None:
+                    raise (refusal or error) from error
+                time.sleep(pause_s)  # who only looks (is_held) is gone by then
+                continue
+            except OSError:
+                pass
+            break
         yield
 
 
