@@ -2,16 +2,18 @@
 
     python docs/screenshots.py --dataset w/data --model w/export --stream w/stream --training MODEL
 
-Each option makes its own pictures; without it they stay as they are. Of the terminal `check` is
-always made.
+Each option makes its own pictures; without it they stay as they are. Of the terminal `check`,
+`run`, `record` and `labels` are always made.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import io
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -21,6 +23,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.audio_factory import material  # noqa: E402
 from tests.browser import open_page, wait_until  # noqa: E402
+from tests.wakebeam.conftest import SMALL  # noqa: E402
 from wakebeam.dataset_page import dataset_page  # noqa: E402
 from wakebeam.stream_page import stream_page  # noqa: E402
 from wakebeam.studio.place import Place  # noqa: E402
@@ -59,6 +64,14 @@ def inspect_model(model: Path, stream: Path) -> None:
             tab.evaluate("setPoint(Math.max(0, DATA.own - 30)); list = 0; showList(); go(0)")
             tab.wait_for_timeout(300)
             _save(tab, "inspect-model")
+
+
+def evaluation(training: Path) -> None:
+    """The report of a training's test."""
+    with open_page((training / "evaluation.html").resolve().as_uri()) as tab:
+        tab.set_viewport_size({"width": 1000, "height": 1500})
+        tab.wait_for_timeout(500)
+        _save(tab, "evaluation")
 
 
 def studio(model: Path, stream: Path, training: Path | None) -> None:
@@ -118,6 +131,65 @@ def terminal_check() -> None:
         _terminal("check", Path(name), init, ["check", "w"])
 
 
+def terminal_run() -> None:
+    """What `run` prints of some tones, in a small size."""
+    with tempfile.TemporaryDirectory() as name:
+        material(Path(name), keywords=30, negatives=30, backgrounds=12)
+        init = ["init", "w", "--keyword", "kw", "--negative", "other", "--background", "noise"]
+        _wakebeam(Path(name), init)
+        sizes = [word for setting in SMALL for word in ("--set", setting)]
+        said = _wakebeam(Path(name), ["run", "w", *sizes])
+        _picture("run", f"$ wakebeam run w\n{said}")
+
+
+def terminal_labels() -> None:
+    """What `labels` says of a track that is turned into a table, and of one that can't be read."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "monday.txt").write_text("12.500000\t13.210000\tathena\n")
+        (folder / "tuesday.txt").write_text("1,5\t2.0\tathena\n")
+        commands = [
+            ["labels", "monday.txt", "--out", "all.csv"],
+            ["labels", "tuesday.txt", "--out", "b.csv"],
+        ]
+        text = "\n".join(
+            f"$ wakebeam {' '.join(words)}\n{_wakebeam(folder, words, check=False)}"
+            for words in commands
+        )
+        _picture("labels", text + "$ cat all.csv\n" + (folder / "all.csv").read_text())
+
+
+def terminal_record() -> None:
+    """A session of two takes at a terminal, with a sound card that hears a tone now and then."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rng, n = np.random.default_rng(0), np.arange(9600)
+        tone = 0.2 * np.sin(2 * np.pi * 300 * n / 16_000) * np.hanning(len(n)) ** 0.25
+        x = np.concatenate([np.zeros(16_000), tone, np.zeros(24_000)])
+        x += 0.01 * np.sin(2 * np.pi * 50 * np.arange(len(x)) / 16_000)
+        soundfile.write(folder / "heard.wav", x + 0.0005 * rng.standard_normal(len(x)), 16_000)
+        paths = f"{ROOT / 'tests/fake_card'}{os.pathsep}{ROOT}"
+        more = {"PYTHONPATH": paths, "FAKE_CARD_HEARS": str(folder / "heard.wav"), "COLUMNS": "99"}
+        words = ["record", "athena", "--takes", "2", "--speaker", "anna", "--licence", "CC0-1.0"]
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wakebeam.cli", *words],
+            cwd=folder, env=os.environ | more, stdin=theirs, stdout=theirs, stderr=theirs,
+        )  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # how the end of a terminal reads
+            while True:
+                seen += os.read(ours, 4096)
+                for asked, answer in ((b"[y/N]\r\n", b"y\n"), (b"Enter ends\r\n", b"\n")):
+                    if seen.endswith(asked):
+                        os.write(ours, answer)
+        process.wait()
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+        lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+        _picture("record", "\n".join([f"$ wakebeam {' '.join(words)}", *lines]))
+
+
 def terminal_stream(model: Path, stream: Path) -> None:
     """What `evaluate` prints of a stream set, and `detect` of its first file."""
     with tempfile.TemporaryDirectory() as name:
@@ -133,14 +205,24 @@ def terminal_stream(model: Path, stream: Path) -> None:
 
 def _terminal(name: str, folder: Path, *commands: list[str]) -> None:
     """Run commands in a folder; keep what a terminal of a hundred columns shows."""
+    said = [f"$ wakebeam {' '.join(words)}\n{_wakebeam(folder, words)}" for words in commands]
+    _picture(name, "\n".join(said))
+
+
+def _wakebeam(folder: Path, words: list[str], check: bool = True) -> str:
+    """What a command prints in a folder, results and progress, without the folder's name."""
+    done = subprocess.run(
+        [sys.executable, "-m", "wakebeam.cli", *words],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=check,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT if words[0] in ("run", "labels") else None,
+        text=True,
+    )  # fmt: skip
+    return done.stdout.replace(f"{folder.resolve()}/", "")
+
+
+def _picture(name: str, text: str) -> None:
     console = Console(record=True, width=100, file=io.StringIO())
-    for words in commands:
-        command = [sys.executable, "-m", "wakebeam.cli", *words]
-        how = {"cwd": folder, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
-        done = subprocess.run(command, check=True, capture_output=True, text=True, **how)
-        console.print(f"$ wakebeam {' '.join(words)}", markup=False, highlight=False)
-        said = done.stdout.replace(f"{folder.resolve()}/", "")
-        console.print(said, markup=False, highlight=False)
+    console.print(text, markup=False, highlight=False)
     svg = console.export_svg(title="wakebeam")
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # fonts from elsewhere
     (IMAGES / f"{name}.svg").write_text(svg, encoding="utf-8")
@@ -178,6 +260,11 @@ def main() -> None:
     parser.add_argument("--training", type=Path)
     asked = parser.parse_args()
     terminal_check()
+    terminal_run()
+    terminal_labels()
+    terminal_record()
+    if asked.training:
+        evaluation(asked.training)
     if asked.dataset:
         inspect_dataset(asked.dataset)
     if asked.model and asked.stream:
