@@ -160,6 +160,8 @@ def _readmes_commands(workplace: Workplace) -> int:
     lines = [line for line in _typed(ROOT / "README.md") if line.startswith("wakebeam ")]
     for line in lines:
         words = [_READMES.get(word, word) for word in shlex.split(line, comments=True)]
+        if words[1] == "run":
+            words.append("--overwrite")  # a tutorial's model may be there, of other scenes
         workplace(*_smaller(words, scenes=False)[1:])
     return len(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,14 @@ import pytest
 from tests.audio_factory import write
 from tests.browser import barriers, open_page, wait_until
 from tests.wakebeam.studio_client import open_recording, open_room, session, studio
+
+
+@pytest.fixture(autouse=True)
+def no_labels_left(folder) -> Iterator[None]:
+    """Take away what a test has labelled, also where it fails."""
+    yield
+    for path in folder.glob("later/*tuesday*.[tj]*"):
+        path.unlink()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -38,8 +47,6 @@ def test_every_room_is_usable_in_any_theme_and_width(open_studio, folder, theme)
         tab.keyboard.press("]")
         wait_until(tab, "!document.getElementById('label-conflict').hidden")
         look("a conflict")
-    for path in folder.glob("later/*tuesday*.[tj]*"):
-        path.unlink()
 
 
 def test_a_take_a_training_and_the_live_detector_by_keyboard_alone(
