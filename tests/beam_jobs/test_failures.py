@@ -20,6 +20,7 @@ from beam_jobs.transforms import MakeShard
 from beam_jobs.verification import verify
 from schemas.dataset import plan_shards
 from schemas.errors import AudioError, DatasetError, RequestError
+from tests.beam_jobs.small_disk import mounted
 from tests.beam_jobs.small_job import job_recipe, shard_digests
 
 
@@ -145,18 +146,9 @@ def test_clocks_that_jump_change_nothing(bank, tmp_path, monkeypatch) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of its own with 3 MiB; only root can mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "wakebeam", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-    except OSError:
-        pytest.skip("there is no mount command")
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=False)
+    """3 MiB."""
+    with mounted(tmp_path / "disk", "3m") as disk:
+        yield disk
 
 
 def test_a_full_disk_fails_by_name_and_room_on_it_lets_the_job_go_on(bank, small_disk) -> None:
@@ -186,20 +178,26 @@ def test_a_read_only_disk_is_named_and_a_complete_data_set_on_it_is_fine(bank, s
         synthesize(few, bank.directory, str(small_disk / "other"), num_workers=1)
 
 
-def test_a_failure_that_passes_costs_no_scene(bank, tmp_path, monkeypatch) -> None:
-    """A store that doesn't answer once is tried again; no scene is called impossible for it."""
+def _fails_first(monkeypatch, times: int, error: Exception) -> list[int]:
+    """Let one scene fail so many times, then be made; return its failures as they come."""
     from pipeline.scene_source import SceneSource
 
-    calm = synthesize(job_recipe(), bank.directory, str(tmp_path / "calm"), num_workers=1)
     real, failed = SceneSource.__getitem__, []
 
     def getitem(self, index: int):
-        if index == 3 and self.planner._split == "train" and len(failed) < 2:
+        if index == 3 and self.planner._split == "train" and len(failed) < times:
             failed.append(index)
-            raise OSError("connection reset")
+            raise error
         return real(self, index)
 
     monkeypatch.setattr(SceneSource, "__getitem__", getitem)
+    return failed
+
+
+def test_a_failure_that_passes_costs_no_scene(bank, tmp_path, monkeypatch) -> None:
+    """A store that doesn't answer once is tried again; no scene is called impossible for it."""
+    calm = synthesize(job_recipe(), bank.directory, str(tmp_path / "calm"), num_workers=1)
+    failed = _fails_first(monkeypatch, 2, OSError("connection reset"))
     some = job_recipe(dataset={"max_reject_fraction": 0.5})
     made = synthesize(some, bank.directory, str(tmp_path / "data"), num_workers=1)
     assert len(failed) == 2
@@ -210,17 +208,7 @@ def test_a_failure_that_passes_costs_no_scene(bank, tmp_path, monkeypatch) -> No
 def test_a_scene_is_tried_twice_before_it_is_a_reject(
     bank, tmp_path, monkeypatch, times: int, num_rejected: int
 ) -> None:
-    from pipeline.scene_source import SceneSource
-
-    real, failed = SceneSource.__getitem__, []
-
-    def getitem(self, index: int):
-        if index == 3 and self.planner._split == "train" and len(failed) < times:
-            failed.append(index)
-            raise RuntimeError("what nobody has thought of")
-        return real(self, index)
-
-    monkeypatch.setattr(SceneSource, "__getitem__", getitem)
+    _fails_first(monkeypatch, times, RuntimeError("what nobody has thought of"))
     some = job_recipe(dataset={"max_reject_fraction": 0.5})
     made = synthesize(some, bank.directory, str(tmp_path / "data"), num_workers=1)
     assert made.manifest.num_rejected["train"] == num_rejected

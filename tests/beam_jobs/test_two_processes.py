@@ -16,6 +16,7 @@ import pytest
 from beam_jobs.synthesize import synthesize
 from beam_jobs.verification import verify
 from schemas.recipe import Recipe
+from tests.beam_jobs.small_disk import mounted
 from tests.beam_jobs.small_job import job_recipe, shard_digests
 
 _DEADLINE_S = 90
@@ -108,12 +109,8 @@ def test_permission_that_is_lost_is_named_and_given_back_lets_the_job_go_on(
 
 
 def test_a_partial_data_set_on_a_disk_that_became_read_only(bank, tmp_path) -> None:
-    disk, made = tmp_path / "disk", job_recipe(train=400)
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=200m", "wakebeam", str(disk)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted")
-    try:
+    made = job_recipe(train=400)
+    with mounted(tmp_path / "disk", "200m") as disk:
         out = disk / "data"
         job = Job(made, bank, out, tmp_path)
         job.wait_for_shards(3)
@@ -132,5 +129,3 @@ def test_a_partial_data_set_on_a_disk_that_became_read_only(bank, tmp_path) -> N
         result = synthesize(made, bank.directory, str(out))
         assert result.num_reused == len(kept)
         assert verify(str(out), deep=True).problems == ()
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
